@@ -1,0 +1,66 @@
+# The targets are the jobs of .ci/run. Everything needs Go and make only; the
+# race detector also needs a C compiler and is left out, with a line that says
+# so, where there is none.
+
+GO       ?= go
+FUZZTIME ?= 60s
+SOAKTIME ?= 3600
+BENCH    ?=
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# Packages whose own tests are about concurrency: make test runs them under the
+# race detector; make race does the same for everything.
+RACEPKGS := ./tpc/... ./wal/...
+
+# Nested modules keep heavy test and benchmark dependencies out of go.mod.
+NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod internal/servertest/go.mod))
+
+.PHONY: all build test race lint fuzz bench demo soak clean
+
+all: build test
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+
+test:
+	$(GO) vet ./...
+	$(GO) test ./...
+	@set -e; for m in $(NESTED); do echo "== module $$m"; (cd $$m && $(GO) vet ./... && $(GO) test ./...); done
+	@if command -v "$${CC:-cc}" >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race -short $(RACEPKGS); \
+	else echo "no C compiler: race detector not run"; fi
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+lint:
+	$(GO) run $(GOLANGCI) run ./...
+	cd bench && $(GO) run $(GOLANGCI) run -c ../.golangci.yml ./...
+
+# Every fuzz target that the test binaries list, one after the other.
+fuzz:
+	@set -e; list=$$($(GO) test -list '^Fuzz' ./...); \
+	echo "$$list" | awk '/^Fuzz/ { n[++k] = $$1 } $$1 == "ok" { for (i = 1; i <= k; i++) print $$2, n[i]; k = 0 }' | \
+	while read -r pkg name; do \
+		echo "== $$pkg $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+	done
+
+# BENCH="-quick", BENCH="-only put" and so on.
+bench:
+	cd bench && $(GO) run . $(BENCH)
+
+demo:
+	CGO_ENABLED=0 $(GO) run ./cmd/nodedb demo
+
+# The randomised tests draw new seeds at every run: run them until the time is
+# over or one fails (it logs the seed that brings the failure back).
+soak:
+	@set -e; end=$$(( $$(date +%s) + $(SOAKTIME) )); n=0; \
+	while [ $$(date +%s) -lt $$end ]; do \
+		n=$$((n + 1)); echo "== soak round $$n"; \
+		CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m ./wal/... ./tpc/... ./archive/... ./node/... ./pitr/...; \
+	done
+
+clean:
+	rm -rf bin dist
