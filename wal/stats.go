@@ -1,0 +1,52 @@
+package wal
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// Stats counts since Open. A snapshot is not one instant: its fields are read
+// one after another.
+type Stats struct {
+	Groups    uint64 // group commits
+	Alone     uint64 // of these, done on an appender's own thread
+	Records   uint64
+	Bytes     uint64 // written into segments, headers included
+	Syncs     uint64 // fdatasync of the active segment, rotation included
+	Seals     uint64
+	Rotations uint64
+	Recycled  uint64 // segments begun in a recycled file
+	Waits     uint64 // appends that had to wait for buffer or prepared space
+	DiskFull  uint64 // appends refused with ErrDiskFull
+	// SyncMicros counts group commits by their write and sync time: bucket i
+	// holds those below 2^i µs that bucket i-1 does not hold; the last holds the
+	// rest.
+	SyncMicros [24]uint64
+}
+
+type counters struct {
+	groups, alone, records, bytes, syncs      atomic.Uint64
+	seals, rotations, recycled, waits, noRoom atomic.Uint64
+	syncMicros                                [24]atomic.Uint64
+}
+
+func (c *counters) observe(d time.Duration) {
+	i := bits.Len64(uint64(max(d.Microseconds(), 0)))
+	c.syncMicros[min(i, len(c.syncMicros)-1)].Add(1)
+}
+
+// Stats returns what the log has done since Open.
+func (l *Log) Stats() Stats {
+	c := &l.counters
+	s := Stats{
+		Groups: c.groups.Load(), Alone: c.alone.Load(), Records: c.records.Load(),
+		Bytes: c.bytes.Load(), Syncs: c.syncs.Load(), Seals: c.seals.Load(),
+		Rotations: c.rotations.Load(), Recycled: c.recycled.Load(),
+		Waits: c.waits.Load(), DiskFull: c.noRoom.Load(),
+	}
+	for i := range s.SyncMicros {
+		s.SyncMicros[i] = c.syncMicros[i].Load()
+	}
+	return s
+}
