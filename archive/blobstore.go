@@ -1,0 +1,217 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+	"sync/atomic"
+
+	"gocloud.dev/blob"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+const (
+	// The portable writer's memory for one upload is about
+	// (concurrency + 1) × buffer.
+	blobBufferBytes = 5 << 20
+	blobConcurrency = 1
+	blobPageSize    = 1000
+	copyBufferBytes = 256 << 10
+	octetStream     = "application/octet-stream"
+)
+
+// blobStore is a Store over any gocloud.dev/blob bucket. S3 buckets are
+// written through their own client (s3put.go), all others through the
+// portable writer.
+type blobStore struct {
+	// Immutable.
+	shown  string
+	prefix string
+	bucket *blob.Bucket // without prefix, so that options of drivers see whole keys
+	s3     *s3Creator   // nil unless the bucket is S3 and came from a URL
+
+	// Set by the first answer that proves that the bucket is there; from then
+	// on a "not found" is about the object.
+	seen atomic.Bool
+}
+
+// NewBlobStore makes a Store of a bucket that the caller opened. url names it
+// in errors and is redacted. The Store owns the bucket from now on.
+func NewBlobStore(b *blob.Bucket, url string) Store {
+	return newBlobStore(b, &storeURL{shown: RedactURL(url)})
+}
+
+func newBlobStore(b *blob.Bucket, u *storeURL) *blobStore {
+	return &blobStore{shown: u.shown, prefix: u.prefix, bucket: b, s3: newS3Creator(b, u)}
+}
+
+func (s *blobStore) URL() string { return s.shown }
+
+func (s *blobStore) Close() error { return s.bucket.Close() }
+
+func (s *blobStore) Create(ctx context.Context, key string, body io.ReaderAt, size int64) error {
+	if err := checkKey(s.prefix + key); err != nil {
+		return s.fail(ctx, "create", key, err)
+	}
+	var err error
+	if s.s3 != nil {
+		err = s.s3.create(ctx, key, body, size)
+	} else {
+		err = s.createPortable(ctx, key, body, size)
+	}
+	if err != nil {
+		return s.fail(ctx, "create", key, err)
+	}
+	s.seen.Store(true)
+	return nil
+}
+
+// createPortable aborts by cancelling the writer's context before Close: a
+// plain Close after a failed copy would publish what was copied so far.
+func (s *blobStore) createPortable(ctx context.Context, key string, body io.ReaderAt, size int64) error {
+	wctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w, err := s.bucket.NewWriter(wctx, s.prefix+key, &blob.WriterOptions{
+		BufferSize: blobBufferBytes, MaxConcurrency: blobConcurrency,
+		ContentType: octetStream, IfNotExist: true,
+	})
+	if err != nil {
+		return err
+	}
+	n, err := io.CopyBuffer(onlyWriter{w}, onlyReader{io.NewSectionReader(body, 0, size)}, make([]byte, copyBufferBytes))
+	if err == nil && n != size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		cancel()
+		// The driver may know better why the copy failed than the pipe does.
+		return errors.Join(err, w.Close())
+	}
+	return w.Close()
+}
+
+// onlyWriter and onlyReader hide ReadFrom and WriteTo, which would copy with
+// buffers of their own size.
+type onlyWriter struct{ io.Writer }
+type onlyReader struct{ io.Reader }
+
+func (s *blobStore) ReadRange(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
+	if err := checkRead(s.prefix+key, off); err != nil {
+		return nil, s.fail(ctx, "read", key, err)
+	}
+	r, err := s.bucket.NewRangeReader(ctx, s.prefix+key, off, n, nil)
+	if err != nil {
+		if statusCode(err) == 416 { // the object is there and ends before off
+			return io.NopCloser(strings.NewReader("")), nil
+		}
+		return nil, s.notFound(ctx, "read", key, err)
+	}
+	s.seen.Store(true)
+	want := max(r.Size()-off, 0)
+	if n >= 0 {
+		want = min(want, n)
+	}
+	return &bodyReader{ctx: ctx, r: r, left: want, fail: func(err error) error {
+		return s.fail(ctx, "read", key, err)
+	}}, nil
+}
+
+func (s *blobStore) Stat(ctx context.Context, key string) (Object, error) {
+	if err := checkKey(s.prefix + key); err != nil {
+		return Object{}, s.fail(ctx, "stat", key, err)
+	}
+	a, err := s.bucket.Attributes(ctx, s.prefix+key)
+	if err != nil {
+		return Object{}, s.notFound(ctx, "stat", key, err)
+	}
+	s.seen.Store(true)
+	return Object{Key: key, Size: a.Size, ModTime: a.ModTime, MD5: a.MD5}, nil
+}
+
+// List reads pages, so memory does not grow with the store.
+func (s *blobStore) List(ctx context.Context, prefix, after string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		opts := &blob.ListOptions{Prefix: s.prefix + prefix}
+		if after != "" {
+			opts.BeforeList = s.startAfter(after)
+		}
+		for token := blob.FirstPageToken; len(token) > 0; {
+			page, next, err := s.bucket.ListPage(ctx, token, blobPageSize, opts)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				err = s.fail(ctx, "list", "", err)
+				if errors.Is(err, ErrNotFound) { // a listing misses nothing but its bucket
+					err = &StoreError{Op: "list", Store: s.shown, Class: ErrNoStore}
+				}
+				yield(Object{}, err)
+				return
+			}
+			s.seen.Store(true)
+			for _, o := range page {
+				key, ok := strings.CutPrefix(o.Key, s.prefix)
+				if !ok || o.IsDir || key <= after {
+					continue
+				}
+				if !yield(Object{Key: key, Size: o.Size, ModTime: o.ModTime, MD5: o.MD5}, nil) {
+					return
+				}
+			}
+			token = next
+		}
+	}
+}
+
+// startAfter spares S3 the keys before after; other stores list and drop them.
+func (s *blobStore) startAfter(after string) func(as func(any) bool) error {
+	return func(as func(any) bool) error {
+		var in *s3.ListObjectsV2Input
+		if as(&in) && in.ContinuationToken == nil {
+			full := s.prefix + after
+			in.StartAfter = &full
+		}
+		return nil
+	}
+}
+
+func (s *blobStore) Delete(ctx context.Context, key string) error {
+	if err := checkKey(s.prefix + key); err != nil {
+		return s.fail(ctx, "delete", key, err)
+	}
+	if err := s.bucket.Delete(ctx, s.prefix+key); err != nil {
+		return s.notFound(ctx, "delete", key, err)
+	}
+	return nil
+}
+
+// notFound keeps a missing bucket apart from a missing object: the answer to
+// a request about an object does not always say which it was.
+func (s *blobStore) notFound(ctx context.Context, op, key string, err error) error {
+	err = s.fail(ctx, op, key, err)
+	if !errors.Is(err, ErrNotFound) || s.seen.Load() {
+		return err
+	}
+	ok, aerr := s.bucket.IsAccessible(ctx)
+	switch {
+	case aerr != nil:
+		// Whether a listing is allowed says nothing about the object.
+		if class := classify(ctx, aerr); class != ErrDenied {
+			return s.fail(ctx, op, key, aerr)
+		}
+	case !ok:
+		return &StoreError{Op: op, Store: s.shown, Key: key, Class: ErrNoStore}
+	}
+	s.seen.Store(true)
+	return err
+}
+
+func (s *blobStore) fail(ctx context.Context, op, key string, err error) error {
+	return storeError(ctx, op, s.shown, key, err)
+}

@@ -1,0 +1,167 @@
+package archive
+
+import (
+	"encoding/hex"
+	"fmt"
+
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// root is the first part of every key; a new layout gets a new number.
+const root = "nodedb/v1/"
+
+// nameLenMax bounds node ids and pin names: with every fixed part of a key
+// around them a file name stays below 255 bytes.
+const nameLenMax = 63
+
+// NodePrefix is the prefix of all keys of one node. The id must be valid.
+func NodePrefix(nodeID string) string { return root + nodeID + "/" }
+
+// ValidNodeID tells whether id matches ^[a-z0-9][a-z0-9._-]{0,62}$: one path
+// element on every file system and bucket, that sorts the same everywhere.
+func ValidNodeID(id string) bool { return validName(id) }
+
+// ValidPinName follows the rule of node ids.
+func ValidPinName(name string) bool { return validName(name) }
+
+func validName(s string) bool {
+	if s == "" || len(s) > nameLenMax {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// Key is the typed name of one object of a node. String gives the path below
+// NodePrefix; ParseKey is its inverse.
+type Key interface {
+	String() string
+	valid() error
+}
+
+// Join is the full key of k in a store. The caller has checked nodeID.
+func Join(nodeID string, k Key) string { return NodePrefix(nodeID) + k.String() }
+
+// ShortSum is the head of a SHA-256, enough to tell two contents of one LSN
+// range apart in a name.
+type ShortSum [8]byte
+
+// Short cuts a SHA-256 to its head.
+func Short(sum [32]byte) ShortSum { return ShortSum(sum[:8]) }
+
+// String is 16 lower-case hex digits.
+func (s ShortSum) String() string { return hex.EncodeToString(s[:]) }
+
+// FormatKey names format.json, which says what the node's archive is.
+type FormatKey struct{}
+
+// EpochKey names the claim of one writer.
+type EpochKey struct{ Epoch wal.Epoch }
+
+// SegmentKey names a sealed segment, compressed. SHA16 is the head of the
+// SHA-256 of the segment file itself.
+type SegmentKey struct {
+	Timeline    wal.Timeline
+	First, Last wal.LSN   // inclusive
+	Epoch       wal.Epoch // of the segment's preamble; at most 32 bits
+	SHA16       ShortSum
+	Age         bool // encrypted with age after compression
+}
+
+// BaseKey names the manifest of a base.
+type BaseKey struct {
+	Timeline wal.Timeline
+	LSN      wal.LSN
+	ID       string // 1 to 32 characters of a-z and 0-9
+}
+
+// ObjKey names content by its SHA-256 before compression.
+type ObjKey struct {
+	SHA256 [32]byte
+	Zstd   bool
+	Age    bool
+}
+
+// GapKey names the declaration that a range is lost.
+type GapKey struct {
+	Timeline    wal.Timeline
+	First, Last wal.LSN // inclusive
+}
+
+// PinKey names a pin.
+type PinKey struct{ Name string }
+
+// IndexKey names the index of a range of segments.
+type IndexKey struct {
+	Timeline    wal.Timeline
+	First, Last wal.LSN // inclusive
+	SHA16       ShortSum
+}
+
+// CatalogKey names one snapshot of the catalog.
+type CatalogKey struct {
+	Timeline wal.Timeline
+	Seq      uint64
+}
+
+// String is "format.json".
+func (FormatKey) String() string { return "format.json" }
+
+// String is "epoch/<epoch16>.json".
+func (k EpochKey) String() string { return fmt.Sprintf("epoch/%016x.json", uint64(k.Epoch)) }
+
+// String is "wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.age]".
+func (k SegmentKey) String() string {
+	return fmt.Sprintf("%s%016x-%016x-%08x-%s.wal.zst%s", SegmentPrefix(k.Timeline),
+		uint64(k.First), uint64(k.Last), uint64(k.Epoch), k.SHA16, ageSuffix(k.Age))
+}
+
+// SegmentPrefix is where the segments of a timeline are, below NodePrefix.
+func SegmentPrefix(tl wal.Timeline) string { return fmt.Sprintf("wal/%08x/", uint32(tl)) }
+
+// String is "base/<timeline8>/<lsn16>-<id>/manifest.json".
+func (k BaseKey) String() string {
+	return fmt.Sprintf("base/%08x/%016x-%s/manifest.json", uint32(k.Timeline), uint64(k.LSN), k.ID)
+}
+
+// String is "obj/<sha256>[.zst][.age]".
+func (k ObjKey) String() string {
+	s := "obj/" + hex.EncodeToString(k.SHA256[:])
+	if k.Zstd {
+		s += ".zst"
+	}
+	return s + ageSuffix(k.Age)
+}
+
+// String is "gap/<timeline8>/<first16>-<last16>.json".
+func (k GapKey) String() string {
+	return fmt.Sprintf("gap/%08x/%016x-%016x.json", uint32(k.Timeline), uint64(k.First), uint64(k.Last))
+}
+
+// String is "pin/<name>.json".
+func (k PinKey) String() string { return "pin/" + k.Name + ".json" }
+
+// String is "index/<timeline8>/<first16>-<last16>-<sha16>.parquet".
+func (k IndexKey) String() string {
+	return fmt.Sprintf("index/%08x/%016x-%016x-%s.parquet", uint32(k.Timeline), uint64(k.First), uint64(k.Last), k.SHA16)
+}
+
+// String is "catalog/<timeline8>/<seq16>.json.zst".
+func (k CatalogKey) String() string {
+	return fmt.Sprintf("catalog/%08x/%016x.json.zst", uint32(k.Timeline), k.Seq)
+}
+
+func ageSuffix(age bool) string {
+	if age {
+		return ".age"
+	}
+	return ""
+}
