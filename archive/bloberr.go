@@ -3,7 +3,6 @@ package archive
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -139,16 +138,6 @@ func classOfOS(err error) error {
 		return ErrExists
 	case errors.Is(err, fs.ErrPermission):
 		return ErrDenied
-	}
-	return nil
-}
-
-func checkRead(key string, off int64) error {
-	if err := checkKey(key); err != nil {
-		return err
-	}
-	if off < 0 {
-		return fmt.Errorf("%w: offset %d is negative", ErrRefused, off)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"strings"
@@ -52,8 +53,17 @@ func (s *blobStore) URL() string { return s.shown }
 
 func (s *blobStore) Close() error { return s.bucket.Close() }
 
+// check comes before every request: not all drivers look at a context that is
+// over already.
+func (s *blobStore) check(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return checkKey(s.prefix + key)
+}
+
 func (s *blobStore) Create(ctx context.Context, key string, body io.ReaderAt, size int64) error {
-	if err := checkKey(s.prefix + key); err != nil {
+	if err := s.check(ctx, key); err != nil {
 		return s.fail(ctx, "create", key, err)
 	}
 	var err error
@@ -102,7 +112,11 @@ type onlyWriter struct{ io.Writer }
 type onlyReader struct{ io.Reader }
 
 func (s *blobStore) ReadRange(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
-	if err := checkRead(s.prefix+key, off); err != nil {
+	err := s.check(ctx, key)
+	if err == nil && off < 0 {
+		err = fmt.Errorf("%w: offset %d is negative", ErrRefused, off)
+	}
+	if err != nil {
 		return nil, s.fail(ctx, "read", key, err)
 	}
 	r, err := s.bucket.NewRangeReader(ctx, s.prefix+key, off, n, nil)
@@ -123,7 +137,7 @@ func (s *blobStore) ReadRange(ctx context.Context, key string, off, n int64) (io
 }
 
 func (s *blobStore) Stat(ctx context.Context, key string) (Object, error) {
-	if err := checkKey(s.prefix + key); err != nil {
+	if err := s.check(ctx, key); err != nil {
 		return Object{}, s.fail(ctx, "stat", key, err)
 	}
 	a, err := s.bucket.Attributes(ctx, s.prefix+key)
@@ -182,7 +196,7 @@ func (s *blobStore) startAfter(after string) func(as func(any) bool) error {
 }
 
 func (s *blobStore) Delete(ctx context.Context, key string) error {
-	if err := checkKey(s.prefix + key); err != nil {
+	if err := s.check(ctx, key); err != nil {
 		return s.fail(ctx, "delete", key, err)
 	}
 	if err := s.bucket.Delete(ctx, s.prefix+key); err != nil {

@@ -88,8 +88,11 @@ func await[T any](ctx context.Context, s *fileStore, f func() (T, error)) (T, er
 }
 
 func (s *fileStore) ReadRange(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
-	if err := checkRead(key, off); err != nil {
+	if err := checkKey(key); err != nil {
 		return nil, s.fail(ctx, "read", key, err)
+	}
+	if off < 0 {
+		return nil, s.fail(ctx, "read", key, fmt.Errorf("%w: offset %d is negative", ErrRefused, off))
 	}
 	type opened struct {
 		f    *os.File
