@@ -1,0 +1,199 @@
+package archive
+
+import (
+	"crypto/md5" //nolint:gosec // what stores report, not a proof of identity
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sync"
+
+	seekable "github.com/SaveTheRbtz/zstd-seekable-format-go/pkg"
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// sealFrameBytes is how much one frame holds: small enough for ranged
+	// reads, large enough to compress well.
+	sealFrameBytes = 1 << 20
+
+	// sealEndBytes is the size of the first and the last frame. A segment's
+	// preamble and its footer are there, and a reader that wants only those
+	// fetches no more than a few KiB.
+	sealEndBytes = 4 << 10
+
+	// sealWorkers compress frames of one object side by side.
+	sealWorkers = 2
+)
+
+// SealInfo tells what Seal read and wrote.
+type SealInfo struct {
+	Bytes       int64    // read
+	SHA256      [32]byte // of what was read
+	SealedBytes int64    // written
+	SealedMD5   [16]byte // of what was written, for comparison with what stores report
+}
+
+// Seal compresses src into dst in the zstd seekable format: independent
+// frames, then a table of them in a skippable frame. Any zstd program
+// decompresses it to the bytes of src. Memory is about 6 MiB whatever the
+// size of src. Errors are those of src and dst.
+func Seal(dst io.Writer, src io.Reader) (SealInfo, error) {
+	p := sealPipe{
+		src:    src,
+		free:   make(chan *sealFrame, sealWorkers+1),
+		todo:   make(chan *sealFrame),
+		queue:  make(chan *sealFrame, sealWorkers+1),
+		rawSum: sha256.New(),
+	}
+	for range cap(p.free) {
+		p.free <- &sealFrame{raw: make([]byte, sealFrameBytes), done: make(chan struct{}, 1)}
+	}
+	var wg sync.WaitGroup
+	for range sealWorkers {
+		wg.Go(p.compress)
+	}
+	wg.Go(p.read)
+	info, err := p.write(dst)
+	wg.Wait()
+	if err == nil {
+		err = p.readErr
+	}
+	if err != nil {
+		return SealInfo{}, fmt.Errorf("seal: %w", err)
+	}
+	info.Bytes = p.rawBytes
+	p.rawSum.Sum(info.SHA256[:0])
+	return info, nil
+}
+
+// sealFrame goes round: reader → worker (todo) and writer (queue, in order) →
+// reader (free). Whoever holds it owns it; the writer waits for done.
+type sealFrame struct {
+	raw  []byte // capacity sealFrameBytes
+	zst  []byte
+	done chan struct{}
+}
+
+type sealPipe struct {
+	src   io.Reader
+	free  chan *sealFrame
+	todo  chan *sealFrame
+	queue chan *sealFrame
+
+	// Owned by the reader until it is done.
+	rawSum   hash.Hash
+	rawBytes int64
+	readErr  error
+}
+
+// read cuts the source into frames: a small one, large ones, and, once the
+// end is known, a small one again.
+func (p *sealPipe) read() {
+	defer close(p.queue)
+	defer close(p.todo)
+	size := sealEndBytes
+	var tail []byte // kept back until it is known whether it is the end
+	for {
+		f := <-p.free
+		f.raw = f.raw[:size]
+		n := copy(f.raw, tail)
+		m, err := io.ReadFull(p.src, f.raw[n:])
+		f.raw = f.raw[:n+m]
+		p.rawSum.Write(f.raw[n:])
+		p.rawBytes += int64(m)
+		end := err == io.EOF || err == io.ErrUnexpectedEOF
+		if err != nil && !end {
+			p.readErr = err
+			p.free <- f
+			return
+		}
+		keep := 0
+		if size == sealFrameBytes {
+			keep = min(sealEndBytes, len(f.raw))
+		}
+		tail = append(tail[:0], f.raw[len(f.raw)-keep:]...)
+		f.raw = f.raw[:len(f.raw)-keep]
+		p.send(f)
+		if end {
+			break
+		}
+		size = sealFrameBytes
+	}
+	f := <-p.free
+	f.raw = f.raw[:copy(f.raw[:sealFrameBytes], tail)]
+	p.send(f)
+}
+
+func (p *sealPipe) send(f *sealFrame) {
+	if len(f.raw) == 0 {
+		p.free <- f
+		return
+	}
+	p.queue <- f
+	p.todo <- f
+}
+
+func (p *sealPipe) compress() {
+	for f := range p.todo {
+		f.zst = sealEncoder().EncodeAll(f.raw, f.zst[:0])
+		f.done <- struct{}{}
+	}
+}
+
+// sealEncoder has no goroutines of its own and serves all seals of the
+// process at once.
+var sealEncoder = sync.OnceValue(func() *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(sealFrameBytes))
+	if err != nil {
+		panic(err) // constant options
+	}
+	return e
+})
+
+// write puts the compressed frames out in order, then the table. After an
+// error it goes on taking frames, so that nobody waits for it.
+func (p *sealPipe) write(dst io.Writer) (SealInfo, error) {
+	out := &countingWriter{w: dst, sum: md5.New()} //nolint:gosec // see import
+	var ready readyFrame
+	w, err := seekable.NewWriter(out, &ready)
+	for f := range p.queue {
+		<-f.done
+		if err == nil {
+			ready.zst = f.zst
+			_, err = w.Write(f.raw)
+		}
+		p.free <- f
+	}
+	if p.readErr != nil || err != nil {
+		return SealInfo{}, err
+	}
+	if err := w.Close(); err != nil {
+		return SealInfo{}, err
+	}
+	info := SealInfo{SealedBytes: out.n}
+	out.sum.Sum(info.SealedMD5[:0])
+	return info, nil
+}
+
+// readyFrame hands the library a frame that a worker has compressed.
+type readyFrame struct{ zst []byte }
+
+func (r *readyFrame) EncodeAll(_, _ []byte) []byte { return r.zst }
+
+type countingWriter struct {
+	w   io.Writer
+	n   int64
+	sum hash.Hash
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	c.sum.Write(p[:n])
+	if err == nil && n != len(p) {
+		err = errors.New("short write")
+	}
+	return n, err
+}
