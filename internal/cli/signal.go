@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Main runs app on the process's own arguments and streams and exits.
+//
+// The first SIGINT or SIGTERM cancels the context with an [Interrupt] as its
+// cause, so that the verb can drain; a second one ends the process at once,
+// which a node survives like any crash. SIGPIPE becomes a write error: a verb
+// that feeds head still closes its node.
+func Main(app *App) {
+	ctx, stop := withSignals(context.Background(), os.Stderr)
+	code := app.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func withSignals(parent context.Context, stderr io.Writer) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-done:
+			return
+		case s := <-signals:
+			fmt.Fprintf(stderr, "\n%v: stopping (once more to quit at once)\n", s)
+			cancel(&Interrupt{Signal: s})
+		}
+		select {
+		case <-done:
+		case s := <-signals:
+			os.Exit(int(interruptCode(&Interrupt{Signal: s})))
+		}
+	}()
+	return ctx, func() {
+		close(done)
+		signal.Stop(signals)
+		signal.Stop(pipes)
+		cancel(nil)
+	}
+}
