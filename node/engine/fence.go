@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// fence is the file system that one open store sees. It does two things that
+// Pebble leaves to its user:
+//
+//   - When a write to Pebble's manifest fails, nobody knows whether it arrived.
+//     Pebble wants the process to end then. A node must go on answering reads,
+//     so instead the fence breaks: from then on the store changes nothing on
+//     disk, not even removes a file, and Reopen finds what really is there.
+//   - When flushes fail because the disk is full, Pebble tries again at once and
+//     for ever. The fence makes each retry wait.
+//
+// Files that are only read are not wrapped.
+type fence struct {
+	vfs.FS
+	broken   atomic.Pointer[error]
+	failures atomic.Int32  // of background work, in a row
+	closing  chan struct{} // closed when the store closes
+}
+
+const (
+	retryWaitMin = 10 * time.Millisecond
+	retryWaitMax = time.Second
+)
+
+func newFence(fs vfs.FS) *fence {
+	return &fence{FS: fs, closing: make(chan struct{})}
+}
+
+// breakWith stops all changes. The first error stays.
+func (f *fence) breakWith(err error) { f.broken.CompareAndSwap(nil, &err) }
+
+func (f *fence) err() error {
+	if p := f.broken.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// wait holds back a retry of background work that failed.
+func (f *fence) wait() {
+	n := f.failures.Load()
+	if n == 0 && f.broken.Load() == nil {
+		return
+	}
+	d := retryWaitMax
+	if n < 8 && f.broken.Load() == nil {
+		d = min(retryWaitMin<<n, retryWaitMax)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-f.closing:
+	}
+}
+
+func (f *fence) file(file vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &fencedFile{File: file, fence: f}, nil
+}
+
+// Create is part of vfs.FS.
+func (f *fence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f.wait()
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	return f.file(f.FS.Create(name, c))
+}
+
+// OpenReadWrite is part of vfs.FS.
+func (f *fence) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	return f.file(f.FS.OpenReadWrite(name, c, opts...))
+}
+
+// ReuseForWrite is part of vfs.FS.
+func (f *fence) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	return f.file(f.FS.ReuseForWrite(oldname, newname, c))
+}
+
+// Link is part of vfs.FS.
+func (f *fence) Link(oldname, newname string) error {
+	if err := f.err(); err != nil {
+		return err
+	}
+	return f.FS.Link(oldname, newname)
+}
+
+// Remove is part of vfs.FS.
+func (f *fence) Remove(name string) error {
+	if err := f.err(); err != nil {
+		return err
+	}
+	return f.FS.Remove(name)
+}
+
+// RemoveAll is part of vfs.FS.
+func (f *fence) RemoveAll(name string) error {
+	if err := f.err(); err != nil {
+		return err
+	}
+	return f.FS.RemoveAll(name)
+}
+
+// Rename is part of vfs.FS.
+func (f *fence) Rename(oldname, newname string) error {
+	if err := f.err(); err != nil {
+		return err
+	}
+	return f.FS.Rename(oldname, newname)
+}
+
+// MkdirAll is part of vfs.FS.
+func (f *fence) MkdirAll(dir string, perm os.FileMode) error {
+	if err := f.err(); err != nil {
+		return err
+	}
+	return f.FS.MkdirAll(dir, perm)
+}
+
+// Unwrap is part of vfs.FS.
+func (f *fence) Unwrap() vfs.FS { return f.FS }
+
+// fencedFile is a file that was opened for writing.
+type fencedFile struct {
+	vfs.File
+	fence *fence
+}
+
+// Write is part of vfs.File.
+func (f *fencedFile) Write(p []byte) (int, error) {
+	if err := f.fence.err(); err != nil {
+		return 0, err
+	}
+	return f.File.Write(p)
+}
+
+// WriteAt is part of vfs.File.
+func (f *fencedFile) WriteAt(p []byte, off int64) (int, error) {
+	if err := f.fence.err(); err != nil {
+		return 0, err
+	}
+	return f.File.WriteAt(p, off)
+}
+
+// Sync is part of vfs.File.
+func (f *fencedFile) Sync() error {
+	if err := f.fence.err(); err != nil {
+		return err
+	}
+	return f.File.Sync()
+}
+
+// SyncData is part of vfs.File.
+func (f *fencedFile) SyncData() error {
+	if err := f.fence.err(); err != nil {
+		return err
+	}
+	return f.File.SyncData()
+}
+
+// SyncTo is part of vfs.File.
+func (f *fencedFile) SyncTo(length int64) (bool, error) {
+	if err := f.fence.err(); err != nil {
+		return false, err
+	}
+	return f.File.SyncTo(length)
+}

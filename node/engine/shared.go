@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+)
+
+// Shared is what the vshards of one node have in common: caches, limits, the
+// engines. Close it after its vshards.
+type Shared struct {
+	opts        *Options
+	route       *route
+	cache       *pebble.Cache
+	files       *pebble.FileCache
+	compactions *compactions
+	spills      chan struct{} // one token per spill of a replay that may run
+
+	open    atomic.Int32 // vshards
+	closeMu sync.Mutex
+	closed  bool
+}
+
+// NewShared makes what the vshards of a node share. opts may be nil.
+func NewShared(opts *Options) (*Shared, error) {
+	o := opts.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	r, err := newRoute(o.Engines)
+	if err != nil {
+		return nil, err
+	}
+	cpus := runtime.GOMAXPROCS(0)
+	return &Shared{
+		opts:        o,
+		route:       r,
+		cache:       pebble.NewCache(o.CacheBytes + memtableAllowance(o)),
+		files:       pebble.NewFileCache(fileCacheShards(cpus), o.OpenFiles),
+		compactions: newCompactions(o.Compactions),
+		spills:      make(chan struct{}, cpus),
+	}, nil
+}
+
+// memtableAllowance is added to the cache's limit: Pebble takes memtables out of
+// the block cache's size, and with several stores nothing would be left of it.
+func memtableAllowance(o *Options) int64 {
+	const vshards = 8
+	return 2 * vshards * o.MemtableBytes
+}
+
+// Engines returns the engines, in the order of Options.
+func (s *Shared) Engines() []Engine { return s.opts.Engines }
+
+// Close frees the caches. All vshards must be closed.
+func (s *Shared) Close() error {
+	s.closeMu.Lock()
+	defer s.closeMu.Unlock()
+	if s.closed {
+		return nil
+	}
+	if n := s.open.Load(); n != 0 {
+		return fmt.Errorf("engine: close shared caches: %d vshards are open", n)
+	}
+	s.closed = true
+	s.files.Unref()
+	s.cache.Unref()
+	return nil
+}
+
+const (
+	l0CompactionFiles = 64
+	l0CompactionDepth = 4
+	l0StopDepth       = 1000 // Admit refuses long before
+	memtableStopCount = 1000 // Admit refuses long before
+	maxManifestBytes  = 16 << 20
+	blockBytes        = 8 << 10
+	indexBlockBytes   = 64 << 10
+	bloomBitsPerKey   = 10
+	l0TargetFileBytes = 8 << 20
+	baseLevelBytes    = 64 << 20
+	flushSplitBytes   = 4 << 20
+	bytesPerSync      = 1 << 20
+)
+
+// pebbleOptions of one store. fs and sched are the store's own.
+func (s *Shared) pebbleOptions(fs *fence, sched *compactor) *pebble.Options {
+	o := &pebble.Options{
+		FS:                          fs,
+		Cache:                       s.cache,
+		FileCache:                   s.files,
+		DisableWAL:                  true,
+		FormatMajorVersion:          pebble.FormatNewest,
+		MemTableSize:                uint64(s.opts.MemtableBytes),
+		MemTableStopWritesThreshold: memtableStopCount,
+		L0CompactionThreshold:       l0CompactionDepth,
+		L0CompactionFileThreshold:   l0CompactionFiles,
+		L0StopWritesThreshold:       l0StopDepth,
+		LBaseMaxBytes:               baseLevelBytes,
+		FlushSplitBytes:             flushSplitBytes,
+		BytesPerSync:                bytesPerSync,
+		MaxManifestFileSize:         maxManifestBytes,
+		MaxOpenFiles:                s.opts.OpenFiles,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, s.opts.Compactions },
+	}
+	o.Experimental.CompactionScheduler = sched
+	o.TargetFileSizes[0] = l0TargetFileBytes
+	for i := range o.Levels {
+		l := &o.Levels[i]
+		l.BlockSize = blockBytes
+		l.IndexBlockSize = indexBlockBytes
+		l.FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
+		l.Compression = func() *sstable.CompressionProfile { return sstable.FastestCompression }
+	}
+	return o
+}
+
+var errNoShared = errors.New("engine: OpenVShard needs a Shared")
