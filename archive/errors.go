@@ -76,7 +76,7 @@ func (e *StoreError) Unwrap() []error {
 
 // ObjectError is damage in one object.
 type ObjectError struct {
-	Store  string
+	Store  string // empty where bytes were read that have no name yet
 	Key    string
 	Offset int64 // byte where the damage was seen, -1 when unknown
 	Reason string
@@ -85,7 +85,14 @@ type ObjectError struct {
 
 // Error says which object is damaged, where, and how.
 func (e *ObjectError) Error() string {
-	s := fmt.Sprintf("archive: object %s in %s is damaged", e.Key, e.Store)
+	s := "archive: object "
+	if e.Key != "" {
+		s += e.Key + " "
+	}
+	if e.Store != "" {
+		s += "in " + e.Store + " "
+	}
+	s += "is damaged"
 	if e.Offset >= 0 {
 		s += fmt.Sprintf(" at byte %d", e.Offset)
 	}

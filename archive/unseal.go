@@ -22,25 +22,26 @@ const (
 	sealedTailReadBytes = 16 << 10 // the table and the last frame of a usual segment
 )
 
-// Unseal streams what Seal compressed. name is for errors, which are those of
-// src, or match ErrCorrupt when its bytes are not a whole sealed object.
-// Memory is bounded. Close the result; it does not close src.
-func Unseal(src io.Reader, name string) io.ReadCloser {
-	u := &unsealer{src: tailReader{r: src}, name: name}
-	u.dec, u.err = zstd.NewReader(&u.src, zstd.WithDecoderConcurrency(1),
+// Unseal streams what Seal compressed. Errors are those of src, or match
+// ErrCorrupt when its bytes are not a whole sealed object; most come while
+// reading. Memory is bounded, and no goroutine runs. Close the result; that
+// does not close src.
+func Unseal(src io.Reader) (io.ReadCloser, error) {
+	u := &unsealer{src: tailReader{r: src}}
+	var err error
+	u.dec, err = zstd.NewReader(&u.src, zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderMaxWindow(unsealWindowMax), zstd.WithDecoderLowmem(true))
-	if u.err == zstd.ErrMagicMismatch {
-		u.err = nil
+	if err != nil {
+		return nil, u.classify(err)
 	}
-	return u
+	return u, nil
 }
 
 type unsealer struct {
-	src  tailReader
-	dec  *zstd.Decoder
-	name string
-	err  error // sticky
-	n    int64
+	src tailReader
+	dec *zstd.Decoder
+	err error // sticky
+	n   int64
 }
 
 func (u *unsealer) Read(p []byte) (int, error) {
@@ -49,27 +50,29 @@ func (u *unsealer) Read(p []byte) (int, error) {
 	}
 	n, err := u.dec.Read(p)
 	u.n += int64(n)
-	switch {
-	case err == nil:
-		return n, nil
-	case u.src.err != nil:
-		u.err = fmt.Errorf("unseal: %w", u.src.err)
-	case err != io.EOF:
-		u.err = &ObjectError{Key: u.name, Offset: -1, Reason: fmt.Sprintf("decompression fails after %d bytes", u.n), Err: err}
-	case !u.src.complete():
-		// Frames are independent, so a cut between two of them decompresses
-		// without an error; the table at the end is what is missing then.
-		u.err = &ObjectError{Key: u.name, Offset: u.src.n, Reason: "it ends before its seek table"}
-	default:
-		u.err = io.EOF
+	if err != nil {
+		u.err = u.classify(err)
 	}
 	return n, u.err
 }
 
-func (u *unsealer) Close() error {
-	if u.dec != nil {
-		u.dec.Close()
+// classify tells the source's own errors from damage.
+func (u *unsealer) classify(err error) error {
+	switch {
+	case u.src.err != nil:
+		return fmt.Errorf("unseal: %w", u.src.err)
+	case err != io.EOF:
+		return &ObjectError{Offset: -1, Reason: fmt.Sprintf("decompression fails after %d bytes", u.n), Err: err}
+	case !u.src.complete():
+		// Frames are independent, so a cut between two of them decompresses
+		// without an error; the table at the end is what is missing then.
+		return &ObjectError{Offset: u.src.n, Reason: "it ends before its seek table"}
 	}
+	return io.EOF
+}
+
+func (u *unsealer) Close() error {
+	u.dec.Close()
 	if u.err == nil {
 		u.err = errors.New("archive: read of a closed object")
 	}

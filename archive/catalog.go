@@ -1,0 +1,263 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// Archive is one node's history in one store. It holds no state of its own:
+// what it tells comes from the store each time.
+type Archive struct {
+	store  Store
+	nodeID string
+}
+
+// Open names a node's archive. It makes no request, so it succeeds for a node
+// that has none; its catalog is then empty. ErrBadNodeID.
+func Open(store Store, nodeID string) (*Archive, error) {
+	if !ValidNodeID(nodeID) {
+		return nil, fmt.Errorf("%w: %q: use a-z, 0-9, dot, dash and underscore, at most %d characters, first a letter or digit",
+			ErrBadNodeID, nodeID, nameLenMax)
+	}
+	return &Archive{store: store, nodeID: nodeID}, nil
+}
+
+// Store is the store that the archive is in.
+func (a *Archive) Store() Store { return a.store }
+
+// NodeID is the node whose archive it is.
+func (a *Archive) NodeID() string { return a.nodeID }
+
+// Key is the full key of k in the store.
+func (a *Archive) Key(k Key) string { return Join(a.nodeID, k) }
+
+// Nodes lists the ids of the nodes that have objects in the store, with one
+// request for each.
+func Nodes(ctx context.Context, s Store) ([]string, error) {
+	var ids []string
+	for after := ""; ; {
+		found := false
+		for o, err := range s.List(ctx, root, after) {
+			if err != nil {
+				return nil, fmt.Errorf("list nodes: %w", err)
+			}
+			id, _, _ := strings.Cut(strings.TrimPrefix(o.Key, root), "/")
+			if ValidNodeID(id) {
+				ids = append(ids, id)
+			}
+			// The byte after the slash ends the node's keys.
+			after, found = root+id+"0", true
+			break
+		}
+		if !found {
+			return ids, nil
+		}
+	}
+}
+
+// Catalog is what a node's archive holds, by its listing: names alone, and
+// the epoch objects.
+type Catalog struct {
+	NodeID string
+	Store  string // URL
+
+	Epochs   []EpochInfo    // by epoch
+	Segments []SegmentEntry // by timeline, first LSN, last LSN, epoch
+	Bases    []BaseEntry    // those with a manifest; by timeline, LSN, id
+	Gaps     []GapEntry     // by timeline, first LSN
+	Pins     []PinEntry     // by name
+	Indexes  []IndexEntry   // by timeline, first LSN
+	Catalogs []CatalogEntry // by timeline, sequence
+
+	// Foreign are objects below the node's prefix, outside obj/, that this
+	// program would not have named so. They are never touched.
+	Foreign []Object
+
+	// Problems are epoch objects that cannot be used: damaged (*ObjectError)
+	// or of a later version (ErrVersion). What depends on them may be missing.
+	Problems []error
+}
+
+// SegmentEntry is an archived segment. From to To (inclusive) is the part
+// that is history: records above To were written by a fenced epoch. A segment
+// none of which is history has To < From.
+type SegmentEntry struct {
+	SegmentKey
+	Object
+	From, To wal.LSN
+}
+
+// Dead tells that no part of the segment is history.
+func (s SegmentEntry) Dead() bool { return s.To < s.From }
+
+// BaseEntry is a base with its manifest object.
+type BaseEntry struct {
+	BaseKey
+	Object
+}
+
+// GapEntry is a declared gap.
+type GapEntry struct {
+	GapKey
+	Object
+}
+
+// PinEntry is a pin.
+type PinEntry struct {
+	PinKey
+	Object
+}
+
+// IndexEntry is an index of segments.
+type IndexEntry struct {
+	IndexKey
+	Object
+}
+
+// CatalogEntry is a snapshot of a catalog.
+type CatalogEntry struct {
+	CatalogKey
+	Object
+}
+
+// ObjEntry is content of bases.
+type ObjEntry struct {
+	ObjKey
+	Object
+}
+
+// Both the key and the object of an entry know its name; the object's is the
+// full one.
+func (e SegmentEntry) String() string { return e.SegmentKey.String() }
+func (e BaseEntry) String() string    { return e.BaseKey.String() }
+func (e GapEntry) String() string     { return e.GapKey.String() }
+func (e PinEntry) String() string     { return e.PinKey.String() }
+func (e IndexEntry) String() string   { return e.IndexKey.String() }
+func (e CatalogEntry) String() string { return e.CatalogKey.String() }
+func (e ObjEntry) String() string     { return e.ObjKey.String() }
+
+// objPrefix holds most objects and tells a catalog nothing.
+const objPrefix = "obj/"
+
+// Catalog lists the archive, without obj/, and reads the epoch objects. An
+// archive that does not exist gives an empty catalog. Errors are the store's:
+// what cannot be read because of damage is in Problems.
+func (a *Archive) Catalog(ctx context.Context) (*Catalog, error) {
+	c := &Catalog{NodeID: a.nodeID, Store: a.store.URL()}
+	prefix := NodePrefix(a.nodeID)
+	var epochs []wal.Epoch
+	skipped := false
+	for after := ""; ; {
+		again := false
+		for o, err := range a.store.List(ctx, prefix, after) {
+			if err != nil {
+				return nil, fmt.Errorf("list archive of node %s: %w", a.nodeID, err)
+			}
+			path := strings.TrimPrefix(o.Key, prefix)
+			if !skipped && strings.HasPrefix(path, objPrefix) {
+				// One more request spares the pages of all contents.
+				after, again, skipped = prefix+"obj0", true, true
+				break
+			}
+			k, err := ParseKey(path)
+			if err != nil {
+				c.Foreign = append(c.Foreign, o)
+				continue
+			}
+			if e, ok := k.(EpochKey); ok {
+				epochs = append(epochs, e.Epoch)
+			}
+			c.add(k, o)
+		}
+		if !again {
+			break
+		}
+	}
+	if err := a.readEpochs(ctx, c, epochs); err != nil {
+		return nil, err
+	}
+	c.finish()
+	return c, nil
+}
+
+func (c *Catalog) add(k Key, o Object) {
+	switch k := k.(type) {
+	case SegmentKey:
+		c.Segments = append(c.Segments, SegmentEntry{SegmentKey: k, Object: o})
+	case BaseKey:
+		c.Bases = append(c.Bases, BaseEntry{k, o})
+	case GapKey:
+		c.Gaps = append(c.Gaps, GapEntry{k, o})
+	case PinKey:
+		c.Pins = append(c.Pins, PinEntry{k, o})
+	case IndexKey:
+		c.Indexes = append(c.Indexes, IndexEntry{k, o})
+	case CatalogKey:
+		c.Catalogs = append(c.Catalogs, CatalogEntry{k, o})
+	case ObjKey, FormatKey, EpochKey:
+	}
+}
+
+// readEpochs reads the bodies of the epoch objects, a few at a time.
+func (a *Archive) readEpochs(ctx context.Context, c *Catalog, epochs []wal.Epoch) error {
+	infos := make([]EpochInfo, len(epochs))
+	problems := make([]error, len(epochs))
+	err := forEach(ctx, len(epochs), func(ctx context.Context, i int) error {
+		e, err := ReadEpoch(ctx, a.store, a.nodeID, epochs[i])
+		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) {
+			problems[i] = err
+			return nil
+		}
+		infos[i] = e
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range epochs {
+		if problems[i] != nil {
+			c.Problems = append(c.Problems, problems[i])
+			continue
+		}
+		c.Epochs = append(c.Epochs, infos[i])
+	}
+	return nil
+}
+
+// finish cuts what fenced epochs wrote and puts everything in order.
+func (c *Catalog) finish() {
+	slices.SortFunc(c.Epochs, func(x, y EpochInfo) int { return cmp.Compare(x.Epoch, y.Epoch) })
+	for i := range c.Segments {
+		s := &c.Segments[i]
+		s.From, s.To = s.First, min(s.Last, DeadFrom(c.Epochs, s.Timeline, s.Epoch)-1)
+	}
+	// Listings are ordered by name, and names by these fields; not so for what
+	// a slow store lists late.
+	slices.SortFunc(c.Segments, func(x, y SegmentEntry) int {
+		return cmp.Or(cmp.Compare(x.Timeline, y.Timeline), cmp.Compare(x.First, y.First),
+			cmp.Compare(x.Last, y.Last), cmp.Compare(x.Epoch, y.Epoch), cmp.Compare(x.Object.Key, y.Object.Key))
+	})
+}
+
+// Objects lists the contents of bases, which Catalog leaves out.
+func (a *Archive) Objects(ctx context.Context, yield func(ObjEntry) error) error {
+	prefix := NodePrefix(a.nodeID)
+	for o, err := range a.store.List(ctx, prefix+objPrefix, "") {
+		if err != nil {
+			return fmt.Errorf("list contents of node %s: %w", a.nodeID, err)
+		}
+		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
+		if k, ok := k.(ObjKey); ok && err == nil {
+			if err := yield(ObjEntry{k, o}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+// Package archive keeps a node's history in blob stores: sealed WAL segments,
+// bases, and the small objects that say how they belong together.
+//
+// # Contract
+//
+// Nothing is ever overwritten. Every object is created once, its name says
+// what it is, and a base's manifest is written after everything that it names.
+// What is in an archive can be told from a listing; no index is needed. What
+// a store did not answer is unknown, never absent.
+//
+// # Keys
+//
+// Below the prefix of the store's URL, with fixed-width lower-case hex, so
+// that names sort by LSN:
+//
+//	nodedb/v1/<node>/format.json
+//	nodedb/v1/<node>/epoch/<epoch16>.json                       who writes, from which LSN, after whom
+//	nodedb/v1/<node>/wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.age]
+//	nodedb/v1/<node>/base/<timeline8>/<lsn16>-<id>/manifest.json
+//	nodedb/v1/<node>/obj/<sha256>[.zst][.age]                   content of bases
+//	nodedb/v1/<node>/gap/<timeline8>/<first16>-<last16>.json    declared lost
+//	nodedb/v1/<node>/pin/<name>.json                            not to be pruned
+//	nodedb/v1/<node>/index/<timeline8>/<first16>-<last16>-<sha16>.parquet
+//	nodedb/v1/<node>/catalog/<timeline8>/<seq16>.json.zst
+//
+// LSN ranges are inclusive. sha16 is the head of the SHA-256 of the segment
+// before compression. A reader passes over names that it cannot parse and
+// reports them as foreign; it never changes them.
+//
+// # Sealed objects
+//
+// .zst objects are in the zstd seekable format, little-endian:
+//
+//	frame      at most 4 KiB of content: a segment's preamble is here
+//	frame …    1 MiB of content each
+//	frame      at most 4 KiB of content: a segment's footer is here
+//	skippable frame, the seek table:
+//	  u32 magic 184D2A5E   u32 length
+//	  for each frame: u32 compressed bytes, u32 content bytes, u32 low half of XXH64 of the content
+//	  u32 number of frames   u8 flags (80: checksums are there)   u32 magic 8F92EAB1
+//
+// Each frame carries zstd's own checksum too. `zstd -d` gives back the
+// content byte for byte. A reader takes any frame of at most 8 MiB, so other
+// sizes may come later without a new version.
+//
+// # Ownership
+//
+// A Store is owned by whoever opened it, and outlives what was built on it.
+// An Archive and a Catalog hold no resources. An Archiver owns its
+// goroutines, its journal and what waits to be sent, and ends with Close.
+package archive
