@@ -2,193 +2,65 @@ package engine
 
 import (
 	"errors"
-	"fmt"
-	"runtime/debug"
-	"sync"
-	"sync/atomic"
 
 	"github.com/nodedb-go/nodedb/wal"
 )
 
-// Fanout replays one log into all vshards of a node: the caller reads and decodes
-// it once, each vshard applies its own records on a goroutine of its own.
-//
-// Add, Finish and Close are for one goroutine. Memory is bounded by the chunks
-// below and by the replays' runs; it does not grow with the log.
+// Fanout is a Replay of a whole node: it takes the log in order and gives each
+// record to the replay of its vshard. Decoding runs on the caller's goroutine,
+// sorting and writing of tables on as many others as there are CPUs.
 type Fanout struct {
-	lanes  []*lane
-	wg     sync.WaitGroup
-	failed atomic.Pointer[error] // the first lane's failure; stops Add early
-	ended  bool
+	replays []*Replay
 }
 
-// chunkBytes is how much of a log is handed to a vshard at a time, and
-// chunksAhead how many chunks may wait for it.
-const (
-	chunkBytes  = 256 << 10
-	chunksAhead = 4
-)
-
-// A lane is one vshard's part. open belongs to the caller of Add; a chunk that
-// was sent belongs to the lane's goroutine, which gives it back through free.
-type lane struct {
-	vshard *VShard
-	replay *Replay
-	open   *chunk
-	full   chan *chunk
-	free   chan *chunk
-	err    error // of the goroutine, readable once it has ended
-}
-
-// A chunk holds records and the bytes that they refer to.
-type chunk struct {
-	data    []byte
-	records []wal.Record
-}
-
-// NewFanout starts a replay of every vshard. vshards[i] must have the number i.
+// NewFanout starts replays of all vshards; vshards[i] must be vshard i. Options
+// are the defaults of each. See Replay for what holds until Finish or Close.
 func NewFanout(vshards []*VShard) (*Fanout, error) {
-	f := &Fanout{}
+	f := new(Fanout)
 	for i, v := range vshards {
 		if int(v.ID()) != i {
-			return nil, errors.Join(fmt.Errorf("%w: %04x at index %d", ErrWrongVShard, v.ID(), i), f.Close())
+			return nil, errors.Join(ErrWrongVShard, f.Close())
 		}
 		r, err := v.NewReplay(nil)
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("replay vshard %04x: %w", v.ID(), err), f.Close())
+			return nil, errors.Join(err, f.Close())
 		}
-		l := &lane{vshard: v, replay: r, full: make(chan *chunk, chunksAhead), free: make(chan *chunk, chunksAhead+1)}
-		f.lanes = append(f.lanes, l)
-		f.wg.Go(func() { f.run(l) })
+		f.replays = append(f.replays, r)
 	}
 	return f, nil
 }
 
-// Add takes one record; records come in the order of their LSNs. The record's
-// memory is free after the call. Records of the node itself are passed over. An
-// error is that of any vshard and ends the replay: Close is what is left to do.
-func (f *Fanout) Add(rec *wal.Record) error {
-	if rec.VShard == wal.VShardNone {
+// Add takes one record of the log; its memory is free after the call. Records of
+// the node itself are skipped, those of a vshard that does not exist are
+// ErrWrongVShard.
+func (f *Fanout) Add(r *wal.Record) error {
+	if r.VShard == wal.VShardNone {
 		return nil
 	}
-	if int(rec.VShard) >= len(f.lanes) {
-		return fmt.Errorf("record of LSN %d: %w: %04x, the node has %d vshards", rec.LSN, ErrWrongVShard, rec.VShard, len(f.lanes))
+	if int(r.VShard) >= len(f.replays) {
+		return &RecordError{LSN: r.LSN, Type: r.Type, VShard: r.VShard, Err: ErrWrongVShard}
 	}
-	l := f.lanes[rec.VShard]
-	if l.open == nil {
-		l.open = l.take()
-	}
-	l.open.add(rec)
-	if len(l.open.data) < chunkBytes {
-		return nil
-	}
-	return f.send(l)
+	return f.replays[r.VShard].Apply(r)
 }
 
-func (f *Fanout) send(l *lane) error {
-	if err := f.failed.Load(); err != nil {
-		return *err
-	}
-	// The lane's goroutine receives until the channel is closed, also after it
-	// failed, so this never blocks for good.
-	l.full <- l.open
-	l.open = nil
-	return nil
-}
-
-func (l *lane) take() *chunk {
-	select {
-	case c := <-l.free:
-		return c
-	default:
-		return &chunk{}
-	}
-}
-
-func (c *chunk) add(rec *wal.Record) {
-	kept := *rec
-	at := len(c.data)
-	c.data = append(append(c.data, rec.Idem...), rec.Payload...)
-	// A grown slice leaves earlier records on the old array, which stays valid.
-	kept.Idem = c.data[at : at+len(rec.Idem) : at+len(rec.Idem)]
-	kept.Payload = c.data[at+len(rec.Idem) : len(c.data) : len(c.data)]
-	c.records = append(c.records, kept)
-}
-
-func (f *Fanout) run(l *lane) {
-	for c := range l.full {
-		if l.err == nil {
-			if l.err = l.apply(c); l.err != nil {
-				f.failed.CompareAndSwap(nil, &l.err)
-			}
-		}
-		clear(c.records)
-		c.data, c.records = c.data[:0], c.records[:0]
-		select {
-		case l.free <- c:
-		default:
-		}
-	}
-}
-
-// apply turns the panic of an engine into an error: a record that cannot be
-// applied must not take the process down each time it starts.
-func (l *lane) apply(c *chunk) (err error) {
-	var at wal.LSN
-	defer func() {
-		if p := recover(); p != nil {
-			l.vshard.log.Error("panic in replay", "lsn", at, "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("apply record of LSN %d to vshard %04x: panic: %v", at, l.vshard.ID(), p)
-		}
-	}()
-	for i := range c.records {
-		at = c.records[i].LSN
-		if err := l.replay.Apply(&c.records[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Finish applies what is left and moves every vshard's applied LSN to last, which
-// the caller promises is the end of what it gave.
+// Finish is Replay.Finish of all vshards, in parallel: everything up to last is
+// applied and durable. The Fanout is closed after it.
 func (f *Fanout) Finish(last wal.LSN, timeMicros int64) error {
-	for _, l := range f.lanes {
-		if l.open != nil {
-			if err := f.send(l); err != nil {
-				return err
-			}
-		}
-	}
-	f.end()
-	errs := make([]error, len(f.lanes))
-	var wg sync.WaitGroup
-	for i, l := range f.lanes {
-		if errs[i] = l.err; l.err == nil {
-			wg.Go(func() { errs[i] = l.replay.Finish(last, timeMicros) })
-		}
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return f.end(func(r *Replay) error { return r.Finish(last, timeMicros) })
 }
 
-func (f *Fanout) end() {
-	if f.ended {
-		return
-	}
-	f.ended = true
-	for _, l := range f.lanes {
-		close(l.full)
-	}
-	f.wg.Wait()
-}
+// Close ends all replays without what was not written yet; see Replay.Close.
+func (f *Fanout) Close() error { return f.end((*Replay).Close) }
 
-// Close ends the replay; without Finish the vshards stay at what they reached.
-func (f *Fanout) Close() error {
-	f.end()
-	var errs []error
-	for _, l := range f.lanes {
-		errs = append(errs, l.replay.Close())
+func (f *Fanout) end(one func(*Replay) error) error {
+	errs := make(chan error, len(f.replays))
+	for _, r := range f.replays {
+		go func() { errs <- one(r) }()
 	}
-	return errors.Join(errs...)
+	var all []error
+	for range f.replays {
+		all = append(all, <-errs)
+	}
+	f.replays = nil
+	return errors.Join(all...)
 }

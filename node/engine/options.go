@@ -136,5 +136,8 @@ func (r *route) engine(t wal.Type) Engine {
 	return r.byType[t]
 }
 
+// Known says whether some engine applies records of type t; for wal.Options.
+func (s *Shared) Known(t wal.Type) bool { return s.route.engine(t) != nil }
+
 // fileCacheShards spreads the table cache's locks over the CPUs.
 func fileCacheShards(cpus int) int { return 1 << bits.Len(uint(max(cpus, 1)-1)) }

@@ -52,8 +52,8 @@ type Delete struct {
 	Key    []byte
 }
 
-// Change is one part of a Batch.
-type Change struct {
+// Mutation is one part of a Batch.
+type Mutation struct {
 	Delete   bool
 	ExpireAt int64 // ms since the Unix epoch; 0: never
 	Key      []byte
@@ -62,9 +62,9 @@ type Change struct {
 
 // Batch is the payload of TypeBatch: all of its changes at once, in order.
 type Batch struct {
-	Op      Op
-	Result  []byte
-	Changes []Change
+	Op        Op
+	Result    []byte
+	Mutations []Mutation
 }
 
 // Due is a key whose time has come: it is to go if its stored expiry is not after
@@ -100,11 +100,11 @@ type Result struct {
 
 const (
 	headerLen    = 8
-	changeLen    = 12
+	mutationLen    = 12
 	dueLen       = 16
 	flagExpiry   = 1 << 0
-	changePut    = 1
-	changeDelete = 2
+	mutationPut    = 1
+	mutationDelete = 2
 )
 
 func appendHeader(dst []byte, op Op, flags byte, result []byte, n int) []byte {
@@ -137,17 +137,17 @@ func AppendDelete(dst []byte, d *Delete) []byte {
 
 // AppendBatch appends the payload to dst.
 func AppendBatch(dst []byte, b *Batch) []byte {
-	dst = appendHeader(dst, b.Op, 0, b.Result, len(b.Changes))
-	for i := range b.Changes {
-		dst = appendChange(dst, &b.Changes[i])
+	dst = appendHeader(dst, b.Op, 0, b.Result, len(b.Mutations))
+	for i := range b.Mutations {
+		dst = appendMutation(dst, &b.Mutations[i])
 	}
 	return dst
 }
 
-func appendChange(dst []byte, c *Change) []byte {
-	kind, flags, value, expiry := byte(changePut), byte(0), c.Value, c.ExpireAt
+func appendMutation(dst []byte, c *Mutation) []byte {
+	kind, flags, value, expiry := byte(mutationPut), byte(0), c.Value, c.ExpireAt
 	if c.Delete {
-		kind, value, expiry = changeDelete, nil, 0
+		kind, value, expiry = mutationDelete, nil, 0
 	}
 	if expiry != 0 {
 		flags = flagExpiry
@@ -165,8 +165,8 @@ func appendChange(dst []byte, c *Change) []byte {
 // BatchBytes returns the length of the payload that AppendBatch would make.
 func BatchBytes(b *Batch) int {
 	n := headerLen + len(b.Result)
-	for i := range b.Changes {
-		n += changeLen + 8 + len(b.Changes[i].Key) + len(b.Changes[i].Value)
+	for i := range b.Mutations {
+		n += mutationLen + 8 + len(b.Mutations[i].Key) + len(b.Mutations[i].Value)
 	}
 	return n
 }
@@ -284,25 +284,25 @@ func DecodeDelete(p []byte) (Delete, error) {
 	return Delete{Op: h.op, Result: h.result, Key: key}, nil
 }
 
-// changes walks over the changes of a batch without collecting them.
-type changes struct {
+// mutations walks over the mutations of a batch without collecting them.
+type mutations struct {
 	left uint32
 	rest []byte
 }
 
-func decodeBatch(p []byte) (header, changes, error) {
+func decodeBatch(p []byte) (header, mutations, error) {
 	h, err := decodeHeader(p, 0)
 	if err != nil {
-		return h, changes{}, err
+		return h, mutations{}, err
 	}
-	if uint64(h.n)*(changeLen+1) > uint64(len(h.rest)) {
-		return h, changes{}, malformed("more changes than bytes")
+	if uint64(h.n)*(mutationLen+1) > uint64(len(h.rest)) {
+		return h, mutations{}, malformed("more changes than bytes")
 	}
-	return h, changes{left: h.n, rest: h.rest}, nil
+	return h, mutations{left: h.n, rest: h.rest}, nil
 }
 
 // next returns false at the end, and when the payload is malformed.
-func (c *changes) next() (ch Change, ok bool, err error) {
+func (c *mutations) next() (ch Mutation, ok bool, err error) {
 	if c.left == 0 {
 		if len(c.rest) != 0 {
 			return ch, false, malformed("bytes after the last change")
@@ -310,22 +310,22 @@ func (c *changes) next() (ch Change, ok bool, err error) {
 		return ch, false, nil
 	}
 	c.left--
-	if len(c.rest) < changeLen {
+	if len(c.rest) < mutationLen {
 		return ch, false, malformed("cut in a change")
 	}
 	kind, flags := c.rest[0], c.rest[1]
 	keyLen := binary.LittleEndian.Uint32(c.rest[4:])
 	valueLen := binary.LittleEndian.Uint32(c.rest[8:])
 	switch {
-	case kind != changePut && kind != changeDelete:
+	case kind != mutationPut && kind != mutationDelete:
 		return ch, false, fmt.Errorf("%w: change of kind %d", ErrNewer, kind)
 	case flags&^flagExpiry != 0 || c.rest[2] != 0 || c.rest[3] != 0:
 		return ch, false, fmt.Errorf("%w: flags of a change", ErrNewer)
-	case kind == changeDelete && (flags != 0 || valueLen != 0):
+	case kind == mutationDelete && (flags != 0 || valueLen != 0):
 		return ch, false, malformed("delete with a value or an expiry")
 	}
-	ch.Delete = kind == changeDelete
-	c.rest = c.rest[changeLen:]
+	ch.Delete = kind == mutationDelete
+	c.rest = c.rest[mutationLen:]
 	if flags&flagExpiry != 0 {
 		if ch.ExpireAt, c.rest, err = decodeExpiry(c.rest); err != nil {
 			return ch, false, err
@@ -347,7 +347,7 @@ func DecodeBatch(p []byte) (Batch, error) {
 	if err != nil {
 		return Batch{}, err
 	}
-	b := Batch{Op: h.op, Result: h.result, Changes: make([]Change, 0, h.n)}
+	b := Batch{Op: h.op, Result: h.result, Mutations: make([]Mutation, 0, h.n)}
 	for {
 		c, ok, err := walk.next()
 		if err != nil {
@@ -356,7 +356,7 @@ func DecodeBatch(p []byte) (Batch, error) {
 		if !ok {
 			return b, nil
 		}
-		b.Changes = append(b.Changes, c)
+		b.Mutations = append(b.Mutations, c)
 	}
 }
 

@@ -28,8 +28,8 @@
 //
 //	Put       n = length of key    | result | [expiry] | key | value
 //	Delete    n = length of key    | result | key
-//	Batch     n = changes          | result | n × change
-//	            change: kind u8 (1 put, 2 delete) | flags u8 (bit 0: expiry) | 0 u16 |
+//	Batch     n = mutations        | result | n × mutation
+//	            mutation: kind u8 (1 put, 2 delete) | flags u8 (bit 0: expiry) | 0 u16 |
 //	                    key u32 | value u32 | [expiry i64] | key | value
 //	Expire    n = keys             | result | n × (due i64 | tenant u32 | key u32 | key)
 //	IdemPurge n = most to remove   | result | before i64 (µs)

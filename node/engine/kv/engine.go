@@ -11,17 +11,30 @@ import (
 	"github.com/nodedb-go/nodedb/node/engine"
 )
 
-// Engine is the key-value engine. The zero value works.
+// Engine is the key-value engine. The zero value works, with default options.
 type Engine struct {
-	// IdemRetention is how long outcomes of requests with an idempotency key are
-	// kept. Default 24 hours.
-	IdemRetention time.Duration
+	opts Options
+}
+
+// Options of the engine. The zero value works.
+type Options struct {
+	// IdempotencyTTL is how long the outcomes of requests with an idempotency key
+	// are kept, at least. Default 24 hours; negative: for ever.
+	IdempotencyTTL time.Duration
+}
+
+// New returns the engine; opts may be nil.
+func New(opts *Options) Engine {
+	if opts == nil {
+		return Engine{}
+	}
+	return Engine{opts: *opts}
 }
 
 var _ engine.Engine = Engine{}
 
 const (
-	idemRetentionDefault = 24 * time.Hour
+	idempotencyTTLDefault = 24 * time.Hour
 
 	// A slice of maintenance is one record of each kind; applying it takes less
 	// than 2 ms.
@@ -101,9 +114,12 @@ func (e Engine) Maintain(m *engine.Maintenance) (more bool, err error) {
 }
 
 func (e Engine) purgeOld(m *engine.Maintenance, r pebble.Reader) (bool, error) {
-	keep := e.IdemRetention
+	keep := e.opts.IdempotencyTTL
 	if keep == 0 {
-		keep = idemRetentionDefault
+		keep = idempotencyTTLDefault
+	}
+	if keep < 0 {
+		return false, nil
 	}
 	before := m.Now.Add(-keep).UnixMicro()
 	oldest, ok, err := OldestOutcome(r)
