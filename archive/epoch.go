@@ -31,6 +31,7 @@ type EpochInfo struct {
 	ParentTimeline wal.Timeline `json:"parent_timeline,omitempty"` // 0: a history without a parent
 	ForkLSN        wal.LSN      `json:"fork_lsn,omitempty"`        // last LSN shared with the parent
 	FirstLSN       wal.LSN      `json:"first_lsn"`                 // first LSN that this writer may write
+	VShards        int          `json:"vshards,omitempty"`         // of the node; a restore without a base needs it. 0: not told
 	Incarnation    string       `json:"incarnation"`               // 128 random bits of this claim, in hex
 	Host           string       `json:"host,omitempty"`
 	ClaimedAt      time.Time    `json:"claimed_at"`
@@ -53,6 +54,8 @@ func (e *EpochInfo) valid() error {
 		return errors.New("first LSN 0")
 	case e.ParentTimeline == 0 && e.ForkLSN != 0:
 		return errors.New("fork LSN without a parent timeline")
+	case e.VShards < 0 || e.VShards >= int(wal.VShardNone):
+		return fmt.Errorf("%d vshards", e.VShards)
 	case e.ForkLSN >= e.FirstLSN:
 		return errors.New("first LSN is not above the fork LSN")
 	case err != nil || len(raw) != 16 || strings.ToLower(e.Incarnation) != e.Incarnation:

@@ -43,6 +43,8 @@ type Claim struct {
 	// FirstLSN is the first LSN that this writer may write (default 1). For a
 	// new timeline it is raised above every LSN in the archive.
 	FirstLSN wal.LSN
+	// VShards of the node, for a restore that has no base to tell it.
+	VShards int
 	// OldestLSN is the first LSN of the node's own WAL, 0 when unknown. It
 	// saves listing what is older.
 	OldestLSN wal.LSN
@@ -193,7 +195,7 @@ func (r *claimRun) info() EpochInfo {
 	info := EpochInfo{
 		Version: epochVersion, NodeID: r.NodeID, Epoch: r.next, Timeline: r.Timeline,
 		ParentTimeline: r.ParentTimeline, ForkLSN: r.ForkLSN, FirstLSN: r.firstLSN,
-		Incarnation: r.incarnation, Host: r.Host, ClaimedAt: r.Clock().UTC(),
+		VShards: r.VShards, Incarnation: r.incarnation, Host: r.Host, ClaimedAt: r.Clock().UTC(),
 	}
 	if r.Timeline == 0 {
 		info.Timeline = max(r.timelineMax, r.ParentTimeline) + 1
