@@ -1,0 +1,67 @@
+package pitr
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cockroachdb/errors/oserror"
+
+	"github.com/nodedb-go/nodedb/archive"
+)
+
+// baseDoneName marks, in restore/, that all files of the base are complete and
+// synced. From then on they belong to the stores, which change them; before it
+// no store was opened. An interrupted load keeps the files that are right.
+const baseDoneName = "base-done"
+
+// loadBase brings the files of the base, if the plan has one.
+func (r *restore) loadBase(ctx context.Context) error {
+	fs, p := r.opts.FS, r.plan
+	if p.Base == nil {
+		return r.makeVShardDir()
+	}
+	_, err := fs.Stat(r.stage.path(stageSubdir, baseDoneName))
+	if err == nil {
+		r.meter.bytes.Add(p.Base.Bytes)
+		return nil
+	}
+	if !oserror.IsNotExist(err) {
+		return fmt.Errorf("look for loaded base: %w", err)
+	}
+	if err := r.makeVShardDir(); err != nil {
+		return err
+	}
+	m, err := p.src.manifest(ctx, &base{key: p.Base.Key, stores: p.Base.Stores})
+	if err != nil {
+		return err
+	}
+	from := r.meter.bytes.Load()
+	err = p.src.retry(ctx, r.opts, p.Base.Stores, func(store int) error {
+		return archive.FetchBase(ctx, p.src.archives[store].Store(), m, r.stage.dir, &archive.FetchOptions{
+			Parallel: r.opts.Parallel, FS: fs, Logger: r.opts.Logger,
+			Progress: func(bp archive.BaseProgress) {
+				r.meter.bytes.Store(from + scale(p.Base.Bytes, bp.Bytes, bp.BytesTotal))
+			},
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("fetch base at LSN %d: %w", uint64(p.Base.LSN), err)
+	}
+	// Crash here: all files are there; the next run reads them once more.
+	return writeFileSynced(fs, r.stage.path(stageSubdir), baseDoneName, nil)
+}
+
+func (r *restore) makeVShardDir() error {
+	if err := r.opts.FS.MkdirAll(r.stage.path("vshard"), 0o755); err != nil {
+		return fmt.Errorf("make directory of vshards: %w", err)
+	}
+	return syncDir(r.opts.FS, r.stage.dir)
+}
+
+// scale is the share done/total of whole.
+func scale(whole, done, total int64) int64 {
+	if total <= 0 {
+		return whole
+	}
+	return int64(float64(whole) * float64(done) / float64(total))
+}

@@ -1,0 +1,179 @@
+package pitr
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// decoded is one whole, verified segment, its records sorted by who applies
+// them. Nothing of a segment is handed on before its SHA-256 was compared.
+type decoded struct {
+	plan    PlanSegment
+	seg     wal.Segment
+	prev    [32]byte       // hash of the segment before, as this one says
+	shares  [][]wal.Record // by worker: vshard modulo workers
+	digests []wal.Digest   // from records of the whole segment, also those past plan.To
+	timeTo  int64          // time of the record plan.To
+	blocks  [][]byte       // own the records' bytes
+	held    int64          // bytes taken from the budget
+}
+
+const (
+	blockBytes       = 1 << 20
+	recordStructSize = 80 // of wal.Record, rounded up
+)
+
+// decoder turns compressed objects into decoded segments.
+type decoder struct {
+	nodeID  string
+	vshards int
+	workers int
+	budget  *budget
+}
+
+// decode reads the object data of segment i. key names the object for errors.
+func (d *decoder) decode(ctx context.Context, i int, ps PlanSegment, data []byte, key string) (*decoded, error) {
+	name, err := segmentKey(ps.Key)
+	if err != nil {
+		return nil, err
+	}
+	out := &decoded{plan: ps, shares: make([][]wal.Record, d.workers)}
+	if err := d.read(ctx, i, out, data, key); err != nil {
+		d.budget.give(out.held)
+		return nil, err
+	}
+	if err := checkName(out.seg, d.nodeID, name); err != nil {
+		d.budget.give(out.held)
+		return nil, err
+	}
+	return out, nil
+}
+
+func (d *decoder) read(ctx context.Context, i int, out *decoded, data []byte, key string) error {
+	unsealed, err := archive.Unseal(bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unsealed.Close() }()
+	plain := &countingReader{r: unsealed}
+	r := wal.NewSegmentReader(plain, key)
+	for n := 0; ; n++ {
+		rec, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if n%1024 == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := d.keep(i, out, &rec); err != nil {
+			return err
+		}
+	}
+	// The rest of the stream holds the checksum of its last frame, and must
+	// hold no byte of content.
+	out.seg = r.Segment()
+	if _, err := io.ReadFull(plain, make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if plain.n != out.seg.Bytes {
+		return errors.New("its content goes on behind the segment's end")
+	}
+	p, err := r.Preamble()
+	out.prev = p.Prev
+	return err
+}
+
+type countingReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// keep copies what is needed of one record.
+func (d *decoder) keep(i int, out *decoded, rec *wal.Record) error {
+	if rec.Type == wal.TypeDigest {
+		if dg, err := wal.DecodeDigest(rec.Payload); err == nil {
+			out.digests = append(out.digests, dg)
+		}
+	}
+	if rec.LSN == out.plan.To {
+		out.timeTo = rec.Time
+	}
+	if rec.LSN < out.plan.From || rec.LSN > out.plan.To || rec.VShard == wal.VShardNone {
+		return nil
+	}
+	if int(rec.VShard) >= d.vshards {
+		return fmt.Errorf("record LSN %d is for vshard %d, and the node has %d", uint64(rec.LSN), rec.VShard, d.vshards)
+	}
+	own := *rec
+	block, err := d.room(i, out, len(rec.Idem)+len(rec.Payload))
+	if err != nil {
+		return err
+	}
+	at := len(*block)
+	*block = append(append(*block, rec.Idem...), rec.Payload...)
+	mid := at + len(rec.Idem)
+	own.Idem, own.Payload = (*block)[at:mid:mid], (*block)[mid:len(*block):len(*block)]
+	w := int(rec.VShard) % d.workers
+	out.shares[w] = append(out.shares[w], own)
+	return nil
+}
+
+// room finds n bytes in the last block, or in a new one that the budget allows.
+func (d *decoder) room(i int, out *decoded, n int) (*[]byte, error) {
+	if last := len(out.blocks) - 1; last >= 0 && cap(out.blocks[last])-len(out.blocks[last]) >= n {
+		return &out.blocks[last], nil
+	}
+	size := int64(max(n, blockBytes))
+	// A block of small records has as much again in record headers.
+	if err := d.budget.take(i, 2*size); err != nil {
+		return nil, err
+	}
+	out.held += 2 * size
+	out.blocks = append(out.blocks, make([]byte, 0, size))
+	return &out.blocks[len(out.blocks)-1], nil
+}
+
+// checkName compares what a segment says of itself with the name it was stored
+// under.
+func checkName(s wal.Segment, nodeID string, k archive.SegmentKey) error {
+	switch {
+	case s.NodeID != nodeID:
+		return fmt.Errorf("its preamble names node %q, not %q", s.NodeID, nodeID)
+	case s.Timeline != k.Timeline || s.Epoch != k.Epoch:
+		return fmt.Errorf("its preamble names timeline %d and epoch %d, its name timeline %d and epoch %d",
+			uint32(s.Timeline), uint64(s.Epoch), uint32(k.Timeline), uint64(k.Epoch))
+	case s.First != k.First || s.Last != k.Last:
+		return fmt.Errorf("it holds LSNs %d to %d, its name says %d to %d",
+			uint64(s.First), uint64(s.Last), uint64(k.First), uint64(k.Last))
+	case archive.Short(s.SHA256) != k.SHA16:
+		return fmt.Errorf("its SHA-256 begins with %s, its name says %s", archive.Short(s.SHA256), k.SHA16)
+	}
+	return nil
+}
+
+func segmentKey(key string) (archive.SegmentKey, error) {
+	k, err := archive.ParseKey(key)
+	if err != nil {
+		return archive.SegmentKey{}, err
+	}
+	sk, ok := k.(archive.SegmentKey)
+	if !ok {
+		return archive.SegmentKey{}, fmt.Errorf("%w: %q is not a segment", archive.ErrBadKey, key)
+	}
+	return sk, nil
+}

@@ -1,0 +1,165 @@
+package pitr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// segment brings segment i of a replay: downloaded, decompressed, verified,
+// decoded. It asks the stores that hold it in turn, several times.
+func (s *sources) segment(ctx context.Context, o *Options, d *decoder, i int, ps PlanSegment, m *meter) (*decoded, error) {
+	var out *decoded
+	err := s.retry(ctx, o, ps.Stores, func(store int) error {
+		got, err := s.segmentFrom(ctx, d, i, ps, store)
+		if err == nil {
+			out = got
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("fetch segment with LSNs %d to %d: %w", uint64(ps.From), uint64(ps.To), err)
+	}
+	m.bytes.Add(ps.Bytes)
+	return out, nil
+}
+
+// retry asks stores in turn. A store that is damaged or lacks the object is not
+// asked again; one that does not answer is, after a pause.
+func (s *sources) retry(ctx context.Context, o *Options, stores []int, ask func(store int) error) error {
+	var final error
+	left := append([]int(nil), stores...)
+	for attempt := 1; len(left) > 0; attempt++ {
+		var again []int
+		for _, store := range left {
+			err := ask(store)
+			if err == nil {
+				return nil
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			o.Logger.Warn("fetch failed", "store", s.archives[store].Store().URL(), "attempt", attempt, "err", err)
+			passing := archive.Retryable(err)
+			if passing {
+				again = append(again, store)
+			}
+			// A store that may answer later leaves more hope than one that is
+			// known to be damaged.
+			if final == nil || passing {
+				final = err
+			}
+		}
+		left = again
+		if attempt >= o.Attempts || len(left) == 0 {
+			break
+		}
+		if err := pause(ctx, o, attempt); err != nil {
+			return err
+		}
+	}
+	if final == nil {
+		return s.nowhere()
+	}
+	return final
+}
+
+// pause waits between attempts: doubling, with full jitter.
+func pause(ctx context.Context, o *Options, attempt int) error {
+	most := o.BackoffMax
+	if shift := attempt - 1; shift < 20 {
+		most = min(most, o.BackoffMin<<shift)
+	}
+	if most <= 0 {
+		return nil
+	}
+	t := time.NewTimer(rand.N(most) + 1)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *sources) segmentFrom(ctx context.Context, d *decoder, i int, ps PlanSegment, store int) (*decoded, error) {
+	entry, ok := s.entries[store][ps.Key]
+	if !ok {
+		return nil, &archive.StoreError{Op: "read", Store: s.archives[store].Store().URL(), Key: ps.Key, Class: archive.ErrNotFound}
+	}
+	if entry.Age {
+		return nil, &archive.StoreError{Op: "read", Store: s.archives[store].Store().URL(), Key: ps.Key,
+			Class: archive.ErrRefused, Err: errors.New("it is encrypted")}
+	}
+	if err := d.budget.take(i, entry.Size); err != nil {
+		return nil, err
+	}
+	defer d.budget.give(entry.Size)
+	data, err := download(ctx, s.archives[store].Store(), entry.Object)
+	if err != nil {
+		return nil, err
+	}
+	out, err := d.decode(ctx, i, ps, data, entry.Object.Key)
+	if err != nil {
+		return nil, s.damage(store, entry.Object.Key, err)
+	}
+	return out, nil
+}
+
+// download reads a whole object into memory; a stream that waited for the
+// decoder might be cut off by the store.
+func download(ctx context.Context, st archive.Store, o archive.Object) ([]byte, error) {
+	body, err := st.ReadRange(ctx, o.Key, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	data := make([]byte, o.Size)
+	if n, err := io.ReadFull(body, data); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && !archive.Retryable(err) {
+			return nil, &archive.ObjectError{Store: st.URL(), Key: o.Key, Offset: int64(n),
+				Reason: fmt.Sprintf("it ends after %d of %d bytes", n, o.Size)}
+		}
+		return nil, err
+	}
+	var more [1]byte
+	if n, _ := io.ReadFull(body, more[:]); n != 0 {
+		return nil, &archive.ObjectError{Store: st.URL(), Key: o.Key, Offset: o.Size, Reason: "it is longer than the listing said"}
+	}
+	return data, nil
+}
+
+// damage names the object and its store in an error of decoding. Versions and
+// record types that are unknown are not damage.
+func (s *sources) damage(store int, key string, err error) error {
+	url := s.archives[store].Store().URL()
+	switch {
+	case errors.Is(err, wal.ErrVersion), errors.Is(err, wal.ErrUnknownType), errors.Is(err, archive.ErrVersion):
+		return fmt.Errorf("read %s in %s: %w", key, url, err)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	out := &archive.ObjectError{Store: url, Key: key, Offset: -1, Reason: "it is not the segment that its name says"}
+	if oe, ok := errors.AsType[*archive.ObjectError](err); ok {
+		out.Reason, out.Offset, out.Err = oe.Reason, oe.Offset, oe.Err
+		return out
+	}
+	out.Err = err
+	return out
+}
+
+// damaged is damage that shows only between two segments.
+func (s *sources) damaged(ps PlanSegment, reason string) error {
+	url := ""
+	if len(ps.Stores) > 0 {
+		url = s.archives[ps.Stores[0]].Store().URL()
+	}
+	return &archive.ObjectError{Store: url, Key: archive.NodePrefix(s.node) + ps.Key, Offset: -1, Reason: reason}
+}

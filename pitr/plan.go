@@ -1,0 +1,354 @@
+package pitr
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+const planFormat = 1
+
+// Plan says what a restore will do. Making one changes nothing anywhere.
+type Plan struct {
+	Format int    `json:"format"`
+	NodeID string `json:"node_id"`
+	Target Target `json:"target"`
+
+	// Reached is the last record that the restored state contains.
+	Reached Position `json:"reached"`
+	// Timeline is the history that is followed; Reached lies on it or on one of
+	// its ancestors.
+	Timeline wal.Timeline `json:"timeline"`
+	// NextLSN is above every LSN in the archive: the restored node begins its
+	// own timeline there, or higher.
+	NextLSN      wal.LSN      `json:"next_lsn"`
+	NextTimeline wal.Timeline `json:"next_timeline"` // or higher
+	VShards      int          `json:"vshards"`
+
+	Base     *PlanBase     `json:"base,omitempty"` // nil: from LSN 1
+	Segments []PlanSegment `json:"segments"`       // in order of replay
+	Digests  []PlanDigest  `json:"digests"`        // what bases say about exactly Reached
+	// Proof is read for digest records about Reached, behind the last segment.
+	// It is not applied, and not needed.
+	Proof *PlanSegment `json:"proof,omitempty"`
+
+	Gaps     []PlanGap `json:"gaps"`     // declared on this history; none is in the way
+	Stores   []string  `json:"stores"`   // URLs; others refer to them by index
+	Bytes    int64     `json:"bytes"`    // to be fetched
+	Requests int       `json:"requests"` // to be made, without retries
+	Records  uint64    `json:"records"`  // to be replayed
+	// EstimatedSeconds assumes fetchBytesPerSecond and one request a round trip.
+	EstimatedSeconds float64  `json:"estimated_seconds"`
+	Warnings         []string `json:"warnings"`
+
+	src *sources
+}
+
+// PlanBase is the base that a restore starts from.
+type PlanBase struct {
+	Key      string       `json:"key"` // of the manifest, below the node's prefix
+	Timeline wal.Timeline `json:"timeline"`
+	LSN      wal.LSN      `json:"lsn"`
+	Time     time.Time    `json:"time,omitzero"`
+	Bytes    int64        `json:"bytes"`
+	Objects  int          `json:"objects"`
+	Stores   []int        `json:"stores"`
+}
+
+// PlanSegment is one object under wal/ and the LSNs From to To (inclusive) that
+// are applied from it.
+type PlanSegment struct {
+	Key      string       `json:"key"`
+	Timeline wal.Timeline `json:"timeline"`
+	From     wal.LSN      `json:"from"`
+	To       wal.LSN      `json:"to"`
+	Bytes    int64        `json:"bytes"`
+	Stores   []int        `json:"stores"`
+}
+
+// PlanDigest is a published digest of the state at the LSN that is reached.
+type PlanDigest struct {
+	Sum     string `json:"sum"`
+	Entries uint64 `json:"entries"`
+	Source  string `json:"source"`
+}
+
+// PlanGap is a declared gap.
+type PlanGap struct {
+	Key      string       `json:"key"`
+	Timeline wal.Timeline `json:"timeline"`
+	From     wal.LSN      `json:"from"`
+	To       wal.LSN      `json:"to"`
+}
+
+// Assumptions behind EstimatedSeconds, for a store in the same region.
+const (
+	fetchBytesPerSecond    = 100 << 20
+	replayRecordsPerSecond = 500_000
+	secondsPerRequest      = 0.03
+	requestsAtATime        = 4
+)
+
+// planner makes one plan.
+type planner struct {
+	src  *sources
+	h    *history
+	look *lookup
+	plan *Plan
+}
+
+// NewPlan finds the way to target: which base, which segments. It reads
+// listings, epoch objects, one manifest and as many footers as the target
+// needs. All archives belong to one node; what one of them cannot give, another
+// may.
+func NewPlan(ctx context.Context, archives []*archive.Archive, target Target) (*Plan, error) {
+	if err := target.valid(); err != nil {
+		return nil, err
+	}
+	src, h, err := survey(ctx, archives)
+	if err != nil {
+		return nil, err
+	}
+	p := &planner{src: src, h: h, look: newLookup(src)}
+	plan, err := p.make(ctx, target)
+	if err != nil {
+		return nil, p.explain(ctx, err, target)
+	}
+	return plan, nil
+}
+
+// explain turns "it is not there" into "it cannot be known" while a store does
+// not answer.
+func (p *planner) explain(ctx context.Context, err error, t Target) error {
+	if down := p.src.unreachable(); down != nil && (is[*OutOfWindowError](err) || is[*GapError](err)) {
+		down.Op = fmt.Sprintf("plan restore to %s", t)
+		down.Reachable = err
+		return down
+	}
+	near := nearestOf(err)
+	if near == nil {
+		return err
+	}
+	for _, at := range []*Position{near.Before, near.After} {
+		if at != nil && at.Time.IsZero() {
+			// A time is a courtesy here; the refusal stands without it.
+			if full, terr := p.look.position(ctx, p.h, at.Timeline, at.LSN); terr == nil {
+				*at = full
+			}
+		}
+	}
+	return err
+}
+
+func (p *planner) make(ctx context.Context, t Target) (*Plan, error) {
+	if down := p.src.unreachable(); down != nil && t.Latest {
+		down.Op = "find the latest LSN"
+		return nil, down
+	}
+	at, err := (&resolver{h: p.h, look: p.look, target: t}).resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.plan = &Plan{
+		Format: planFormat, NodeID: p.h.node, Target: t, Timeline: at.leaf, NextLSN: p.h.lsnMax + 1,
+		NextTimeline: slices.Max(p.h.timelines()) + 1,
+		Reached:      Position{Timeline: at.owner, LSN: at.lsn}, Stores: p.src.urls(), src: p.src,
+		Segments: []PlanSegment{}, Digests: []PlanDigest{}, Gaps: []PlanGap{}, Warnings: p.src.warnings(),
+	}
+	rt, manifest, err := p.chooseRoute(ctx, t, at)
+	if err != nil {
+		return nil, err
+	}
+	p.addSegments(rt)
+	p.addProof(at)
+	if err := p.addBase(ctx, rt, manifest); err != nil {
+		return nil, err
+	}
+	if err := p.addDigests(ctx, at); err != nil {
+		return nil, err
+	}
+	p.addGaps(at)
+	if err := p.finish(ctx, at); err != nil {
+		return nil, err
+	}
+	return p.plan, nil
+}
+
+// chooseRoute takes the newest base whose manifest is whole and not newer than
+// the target. A base that is passed over is a warning.
+func (p *planner) chooseRoute(ctx context.Context, t Target, at resolved) (*route, *archive.Manifest, error) {
+	refused := make(map[string]bool)
+	for {
+		rt, missing := p.h.route(at.leaf, at.lsn, func(b *base) bool { return !refused[b.key] })
+		if missing != nil {
+			return nil, nil, p.refuse(t, at, missing)
+		}
+		if c := p.h.clashIn(rt); c != nil {
+			return nil, nil, &AmbiguousError{Target: t, Reason: fmt.Sprintf(
+				"%s and %s both hold LSNs %d to %d of one epoch: two writers shared a history",
+				c.a, c.b, uint64(c.from), uint64(c.to))}
+		}
+		if rt.base == nil {
+			return rt, nil, nil
+		}
+		m, err := p.src.manifest(ctx, rt.base)
+		if err == nil {
+			if low := appliedMin(m); low < rt.base.low {
+				rt.base.low = low // the way must begin there; look again
+				continue
+			}
+			return rt, m, nil
+		}
+		if !passOver(err) {
+			return nil, nil, err
+		}
+		p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf("base %s is not used: %v", rt.base.key, err))
+		refused[rt.base.key] = true
+	}
+}
+
+// appliedMin is what every vshard of a base has applied.
+func appliedMin(m *archive.Manifest) wal.LSN {
+	low := m.LSN
+	for _, v := range m.VShards {
+		low = min(low, v.Applied)
+	}
+	return low
+}
+
+func (p *planner) refuse(t Target, at resolved, missing *hole) error {
+	leaf := t.Timeline
+	if leaf == 0 && missing.timeline != 0 {
+		leaf = at.leaf
+	}
+	near := p.h.nearest(leaf, at.lsn)
+	if missing.bottom {
+		return &OutOfWindowError{Target: t, Nearest: near, Reason: fmt.Sprintf(
+			"the archive has no base at or before LSN %d of timeline %d, and LSNs %d to %d are not in it",
+			uint64(at.lsn), uint32(at.owner), uint64(missing.from), uint64(missing.to))}
+	}
+	return &GapError{Target: t, Timeline: missing.timeline, From: missing.from, To: missing.to,
+		Declared: p.h.declared(missing), Nearest: near}
+}
+
+func (p *planner) addSegments(rt *route) {
+	for _, l := range rt.legs {
+		for i := range l.segments {
+			s := planSegment(l.timeline, &l.segments[i])
+			p.plan.Segments = append(p.plan.Segments, s)
+			p.plan.Records += uint64(s.To - s.From + 1)
+		}
+	}
+}
+
+func planSegment(tl wal.Timeline, s *segment) PlanSegment {
+	return PlanSegment{Key: s.key, Timeline: tl, From: s.lo, To: s.hi, Bytes: s.bytes, Stores: s.stores}
+}
+
+// addProof finds the segment behind the last one: a digest of the reached state
+// can only have been logged after it.
+func (p *planner) addProof(at resolved) {
+	b := p.h.branches[at.owner]
+	next := at.lsn + 1
+	if s := b.segmentWith(at.lsn); s != nil && len(p.plan.Segments) > 0 {
+		next = s.hi + 1 // the rest of the last segment is read anyway
+	}
+	if s := b.segmentWith(next); s != nil {
+		proof := planSegment(at.owner, s)
+		p.plan.Proof = &proof
+	}
+}
+
+func (p *planner) addBase(ctx context.Context, rt *route, m *archive.Manifest) error {
+	if rt.base == nil {
+		n, err := p.src.vshards(ctx, p.h)
+		p.plan.VShards = n
+		return err
+	}
+	objects, _, bytes := m.Totals()
+	p.plan.VShards = len(m.VShards)
+	p.plan.Base = &PlanBase{Key: rt.base.key, Timeline: rt.from, LSN: rt.base.lsn, Time: m.Time,
+		Bytes: bytes, Objects: objects, Stores: rt.base.stores}
+	return nil
+}
+
+// addDigests collects what bases at exactly the reached LSN say.
+func (p *planner) addDigests(ctx context.Context, at resolved) error {
+	for i := range p.h.branches[at.owner].bases {
+		b := &p.h.branches[at.owner].bases[i]
+		if b.lsn != at.lsn {
+			continue
+		}
+		m, err := p.src.manifest(ctx, b)
+		if err != nil {
+			if passOver(err) {
+				continue // chooseRoute has warned, or it is not needed
+			}
+			return err
+		}
+		if m.Digest == "" {
+			continue
+		}
+		p.plan.Digests = append(p.plan.Digests, PlanDigest{Sum: m.Digest, Entries: m.Entries, Source: b.key})
+	}
+	return nil
+}
+
+func (p *planner) addGaps(at resolved) {
+	for _, s := range p.h.lineage(at.leaf) {
+		for _, g := range p.h.branches[s.timeline].gaps {
+			if g.from <= s.to && g.to >= s.from {
+				p.plan.Gaps = append(p.plan.Gaps, PlanGap{Key: g.key, Timeline: s.timeline, From: g.from, To: g.to})
+			}
+		}
+	}
+}
+
+// finish adds up.
+func (p *planner) finish(ctx context.Context, at resolved) error {
+	pl := p.plan
+	for _, s := range pl.Segments {
+		pl.Bytes += s.Bytes
+		pl.Requests++
+	}
+	if pl.Proof != nil {
+		pl.Bytes += pl.Proof.Bytes
+		pl.Requests++
+	}
+	if pl.Base != nil {
+		pl.Bytes += pl.Base.Bytes
+		pl.Requests += 1 + pl.Base.Objects
+	}
+	pl.EstimatedSeconds = max(float64(pl.Bytes)/fetchBytesPerSecond, float64(pl.Records)/replayRecordsPerSecond) +
+		float64(pl.Requests)*secondsPerRequest/requestsAtATime
+	where, err := p.look.position(ctx, p.h, at.owner, at.lsn)
+	if err != nil {
+		return err
+	}
+	pl.Reached = where
+	return nil
+}
+
+// clashIn finds two objects that claim the same LSNs of the route.
+func (h *history) clashIn(rt *route) *clash {
+	for _, l := range rt.legs {
+		b := h.branches[l.timeline]
+		i := slices.IndexFunc(b.clashes, func(c clash) bool { return c.from <= l.to && c.to >= l.from })
+		if i >= 0 {
+			return &b.clashes[i]
+		}
+	}
+	return nil
+}
+
+// sameGoal tells whether two plans lead to the same target of the same node.
+func (p *Plan) sameGoal(o *Plan) bool {
+	a, b := p.Target, o.Target
+	same := a.Time.Equal(b.Time)
+	a.Time, b.Time = time.Time{}, time.Time{}
+	return same && a == b && p.NodeID == o.NodeID
+}
