@@ -1,0 +1,170 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nodedb-go/nodedb/archive"
+)
+
+// BaseStatus is what the node's base backups have done since Open.
+type BaseStatus struct {
+	Taken    uint64           `json:"taken"`
+	Failed   uint64           `json:"failed"`
+	Last     archive.BaseInfo `json:"last"`
+	LastTime time.Time        `json:"last_time"`
+	LastErr  string           `json:"last_error,omitempty"`
+}
+
+type baseStatus struct {
+	mu sync.Mutex
+	s  BaseStatus
+}
+
+func (b *baseStatus) observe(info archive.BaseInfo, at time.Time, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil {
+		b.s.Failed++
+		b.s.LastErr = err.Error()
+		return
+	}
+	b.s.Taken++
+	b.s.Last, b.s.LastTime, b.s.LastErr = info, at, ""
+}
+
+func (b *baseStatus) status() BaseStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.s
+}
+
+// exportDir holds the linked files of a base while it is uploaded.
+const exportDir = "export"
+
+// Backup writes a base backup to every store: the vshards' files by content, so
+// that only what is new travels, and the digest of the state at the base's LSN.
+// Writes go on meanwhile. One base is taken at a time.
+func (n *Node) Backup(ctx context.Context) (archive.BaseInfo, error) {
+	if len(n.opts.Stores) == 0 {
+		return archive.BaseInfo{}, ErrNoArchive
+	}
+	if err := n.begin(); err != nil {
+		return archive.BaseInfo{}, err
+	}
+	defer n.end()
+	return n.backup(ctx)
+}
+
+func (n *Node) backup(ctx context.Context) (archive.BaseInfo, error) {
+	n.baseMu.Lock()
+	defer n.baseMu.Unlock()
+	info, err := n.backupOnce(ctx)
+	n.bases.observe(info, n.opts.Clock(), err)
+	if err != nil {
+		return archive.BaseInfo{}, fmt.Errorf("base backup: %w", err)
+	}
+	n.logger.Info("base backup", "lsn", info.LSN, "new_bytes", info.NewBytes, "files", info.Files)
+	return info, nil
+}
+
+// backupOnce flushes first, so that the exported files are near the cut; the
+// restore replays what lies between. The cut comes after the export: its LSN is
+// above everything in the files.
+func (n *Node) backupOnce(ctx context.Context) (info archive.BaseInfo, err error) {
+	if _, err := n.flushAll(ctx); err != nil {
+		return info, err
+	}
+	fs, dir := n.opts.FS, n.path(exportDir)
+	// Crash here: the next base, or the next open, removes the links.
+	if err := fs.RemoveAll(dir); err != nil {
+		return info, fmt.Errorf("remove an unfinished export: %w", err)
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return info, err
+	}
+	defer func() { err = errors.Join(err, fs.RemoveAll(dir)) }()
+	in := archive.BaseInput{Epoch: n.epoch}
+	for _, s := range n.shards {
+		if err := n.export(ctx, s, &in); err != nil {
+			return info, err
+		}
+	}
+	k, err := n.takeConsistentCut(ctx)
+	if err != nil {
+		return info, err
+	}
+	defer k.Close()
+	d, err := digestCut(ctx, k)
+	if err != nil {
+		return info, err
+	}
+	in.LSN, in.Time, in.Digest, in.Entries = k.LSN, time.UnixMicro(k.Micros).UTC(), d.String(), d.Entries()
+	k.Close() // the upload is long, and snapshots keep compactions from freeing space
+	return n.writeBase(ctx, in)
+}
+
+// writeBase writes the base to every store. An optional store that fails is
+// only reported.
+func (n *Node) writeBase(ctx context.Context, in archive.BaseInput) (info archive.BaseInfo, err error) {
+	var errs []error
+	for _, s := range n.opts.Stores {
+		one, err := archive.WriteBase(ctx, s.Store, in, &archive.BaseOptions{
+			Known: n.known, Parallel: n.opts.ArchiveParallel, FS: n.opts.FS, Logger: n.logger, Clock: n.opts.Clock,
+		})
+		switch {
+		case err == nil:
+			if info.LSN == 0 {
+				info = one
+			}
+		case s.Optional:
+			n.logger.Warn("base backup to an optional store", "store", s.Store.URL(), "err", err)
+		default:
+			errs = append(errs, fmt.Errorf("store %s: %w", s.Store.URL(), err))
+		}
+	}
+	return info, errors.Join(errs...)
+}
+
+func (n *Node) export(ctx context.Context, s *shard, in *archive.BaseInput) error {
+	if s.state.Load() != shardServing {
+		return s.failure()
+	}
+	dst := n.path(exportDir, strconv.Itoa(int(s.id)))
+	files, err := s.v.Files(ctx, dst)
+	if err != nil {
+		return err
+	}
+	in.VShards = append(in.VShards, archive.BaseVShard{ID: s.id, Applied: files.Applied, Dir: dst, Files: files.Names})
+	return nil
+}
+
+// runBases takes bases on schedule. A failed one is tried again after a tenth
+// of the interval.
+func (n *Node) runBases() {
+	if n.opts.BaseInterval <= 0 || len(n.opts.Stores) == 0 {
+		return
+	}
+	wait := n.opts.BaseInterval
+	for {
+		timer := time.NewTimer(wait)
+		select {
+		case <-n.ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		wait = n.opts.BaseInterval
+		if last := n.bases.status().Last.LSN; last != 0 && n.log.Durable() <= last+1 {
+			continue // nothing was written since
+		}
+		if _, err := n.backup(n.ctx); err != nil {
+			wait = n.opts.BaseInterval / 10
+			n.logger.Error("scheduled base backup failed", "err", err, "retry_after", wait)
+		}
+	}
+}

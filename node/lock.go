@@ -1,0 +1,65 @@
+package node
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const (
+	lockName = "LOCK"
+	pidName  = "PID"
+)
+
+// lockDir takes the directory's lock. The holder's process id stands in a file
+// beside it, only to name it in the error of the next one that tries: the lock
+// itself goes with its process.
+func lockDir(fs vfs.FS, dir string) (io.Closer, error) {
+	lock, err := fs.Lock(filepath.Join(dir, lockName))
+	if err != nil {
+		if pid, ok := readPID(fs, dir); ok {
+			return nil, fmt.Errorf("%w: %s is held by pid %d; stop it or use its address: %w", ErrLocked, dir, pid, err)
+		}
+		return nil, fmt.Errorf("%w: %s: %w", ErrLocked, dir, err)
+	}
+	if err := writePID(fs, dir); err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return lock, nil
+}
+
+func readPID(fs vfs.FS, dir string) (int, bool) {
+	f, err := fs.Open(filepath.Join(dir, pidName))
+	if err != nil {
+		return 0, false
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, 32))
+	if err != nil {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	return pid, err == nil && pid > 0
+}
+
+// writePID needs no sync: a stale or torn number is only a worse message.
+func writePID(fs vfs.FS, dir string) error {
+	f, err := fs.Create(filepath.Join(dir, pidName), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("write process id: %w", err)
+	}
+	_, err = f.Write([]byte(strconv.Itoa(os.Getpid()) + "\n"))
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("write process id: %w", err)
+	}
+	return nil
+}
