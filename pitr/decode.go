@@ -56,40 +56,55 @@ func (d *decoder) decode(ctx context.Context, i int, ps PlanSegment, data []byte
 }
 
 func (d *decoder) read(ctx context.Context, i int, out *decoded, data []byte, key string) error {
-	unsealed, err := archive.Unseal(bytes.NewReader(data))
+	plain, err := archive.Unseal(bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unsealed.Close() }()
-	plain := &countingReader{r: unsealed}
-	r := wal.NewSegmentReader(plain, key)
-	for n := 0; ; n++ {
+	defer func() { _ = plain.Close() }()
+	hd, err := readWhole(ctx, plain, key, func(rec *wal.Record) error { return d.keep(i, out, rec) })
+	out.seg, out.prev = hd.seg, hd.prev
+	return err
+}
+
+// head is what a segment says of itself as a whole.
+type head struct {
+	seg  wal.Segment
+	prev [32]byte // hash of the segment before
+}
+
+// readWhole reads a decompressed segment to the end of the stream, which must be
+// the end of the segment.
+func readWhole(ctx context.Context, plain io.Reader, key string, keep func(*wal.Record) error) (head, error) {
+	const recordsPerCheck = 1024
+	counted := &countingReader{r: plain}
+	r := wal.NewSegmentReader(counted, key)
+	for n := 1; ; n++ {
 		rec, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
+		if err == nil && n%recordsPerCheck == 0 && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		if err == nil {
+			err = keep(&rec)
+		}
 		if err != nil {
-			return err
-		}
-		if n%1024 == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if err := d.keep(i, out, &rec); err != nil {
-			return err
+			return head{}, err
 		}
 	}
 	// The rest of the stream holds the checksum of its last frame, and must
 	// hold no byte of content.
-	out.seg = r.Segment()
-	if _, err := io.ReadFull(plain, make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
-		return err
+	out := head{seg: r.Segment()}
+	if _, err := io.ReadFull(counted, make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
+		return head{}, err
 	}
-	if plain.n != out.seg.Bytes {
-		return errors.New("its content goes on behind the segment's end")
+	if counted.n != out.seg.Bytes {
+		return head{}, errors.New("its content goes on behind the segment's end")
 	}
 	p, err := r.Preamble()
 	out.prev = p.Prev
-	return err
+	return out, err
 }
 
 type countingReader struct {

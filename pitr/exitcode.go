@@ -47,3 +47,9 @@ func is[T error](err error) bool {
 	_, ok := errors.AsType[T](err)
 	return ok
 }
+
+// as is errors.AsType that gives nil when there is none.
+func as[T error](err error) T {
+	e, _ := errors.AsType[T](err)
+	return e
+}

@@ -1,0 +1,308 @@
+package pitr
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// VerifyOptions of an archive's verification. Nil and the zero value work.
+type VerifyOptions struct {
+	Parallel int // objects at a time; default 4
+	// Progress is called after each object, by one goroutine at a time.
+	Progress func(VerifyProgress)
+}
+
+// VerifyProgress is how far a verification is.
+type VerifyProgress struct {
+	Objects      int   `json:"objects"`
+	ObjectsTotal int   `json:"objects_total"`
+	Bytes        int64 `json:"bytes"`
+	BytesTotal   int64 `json:"bytes_total"`
+}
+
+// Problem is one thing that is wrong with an archive.
+type Problem struct {
+	Key    string `json:"key,omitempty"` // full key of the object; empty when it is about none
+	Reason string `json:"reason"`
+	Err    error  `json:"-"`
+}
+
+// VerifyReport is what a verification found.
+type VerifyReport struct {
+	NodeID   string    `json:"node_id"`
+	Store    string    `json:"store"`
+	Segments int       `json:"segments"`
+	Bases    int       `json:"bases"`
+	Objects  int       `json:"objects"` // contents of bases
+	Bytes    int64     `json:"bytes"`   // read
+	Records  uint64    `json:"records"`
+	Problems []Problem `json:"problems"`
+	// Unused are contents that no manifest names: left by bases that were not
+	// finished, or by pruning that was not. They do no harm.
+	Unused   int           `json:"unused_objects"`
+	Duration time.Duration `json:"duration_ns"`
+}
+
+// OK tells that nothing is wrong.
+func (r *VerifyReport) OK() bool { return len(r.Problems) == 0 }
+
+// verifier reads every object of one archive.
+type verifier struct {
+	a    *archive.Archive
+	src  *sources
+	opts VerifyOptions
+
+	mu       sync.Mutex
+	report   *VerifyReport
+	progress VerifyProgress
+	heads    map[string]head // by segment key
+}
+
+// Verify reads every object of an archive again: each segment against its name
+// and its checksums, the hash chain and the LSNs between segments, each manifest,
+// and each content against its hash. Damage is in the report; errors are only
+// those of the store.
+func Verify(ctx context.Context, a *archive.Archive, opts *VerifyOptions) (*VerifyReport, error) {
+	begun := time.Now()
+	src, h, err := survey(ctx, []*archive.Archive{a})
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{a: a, src: src, heads: make(map[string]head),
+		report: &VerifyReport{NodeID: a.NodeID(), Store: a.Store().URL(), Problems: []Problem{}}}
+	if opts != nil {
+		v.opts = *opts
+	}
+	setDefault(&v.opts.Parallel, 4)
+	if v.opts.Progress == nil {
+		v.opts.Progress = func(VerifyProgress) {}
+	}
+	if err := v.run(ctx, h); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(v.report.Problems, func(x, y Problem) int {
+		return cmp.Or(cmp.Compare(x.Key, y.Key), cmp.Compare(x.Reason, y.Reason))
+	})
+	v.report.Duration = time.Since(begun)
+	return v.report, nil
+}
+
+func (v *verifier) run(ctx context.Context, h *history) error {
+	c := v.src.catalogs[0]
+	for _, err := range c.Problems {
+		v.problem("", err)
+	}
+	contents, err := v.contents(ctx, c)
+	if err != nil {
+		return err
+	}
+	var tasks []func(context.Context) error
+	for _, s := range c.Segments {
+		v.progress.BytesTotal += s.Size
+		tasks = append(tasks, func(ctx context.Context) error { return v.segment(ctx, s) })
+	}
+	for _, o := range contents {
+		v.progress.BytesTotal += o.entry.Size
+		tasks = append(tasks, func(ctx context.Context) error { return v.content(ctx, o) })
+	}
+	v.progress.ObjectsTotal = len(tasks)
+	err = parallel(ctx, v.opts.Parallel, len(tasks), func(ctx context.Context, i int) error { return tasks[i](ctx) })
+	if err != nil {
+		return err
+	}
+	v.chains(h)
+	return nil
+}
+
+// content is an object under obj/ and what manifests say of it.
+type content struct {
+	entry archive.ObjEntry
+	bytes int64 // by the manifests; -1: none names it
+}
+
+// contents reads all manifests and lists obj/.
+func (v *verifier) contents(ctx context.Context, c *archive.Catalog) ([]content, error) {
+	named := make(map[archive.ObjKey]int64)
+	for _, b := range c.Bases {
+		v.report.Bases++
+		m, err := archive.ReadBase(ctx, v.a.Store(), v.a.NodeID(), b.BaseKey)
+		if err != nil {
+			if !damaged(err) {
+				return nil, err
+			}
+			v.problem(b.Object.Key, err)
+			continue
+		}
+		if err := usableManifest(m); err != nil {
+			v.problem(b.Object.Key, err)
+		}
+		for _, vs := range m.VShards {
+			for i := range vs.Files {
+				k, _ := vs.Files[i].Object() // valid: ReadBase checked it
+				named[k] = vs.Files[i].Bytes
+			}
+		}
+	}
+	var out []content
+	err := v.a.Objects(ctx, func(o archive.ObjEntry) error {
+		n, ok := named[o.ObjKey]
+		if !ok {
+			n = -1
+			v.report.Unused++
+		}
+		delete(named, o.ObjKey)
+		out = append(out, content{entry: o, bytes: n})
+		return nil
+	})
+	for k := range maps.Keys(named) {
+		v.problem(v.a.Key(k), errors.New("a manifest names it and it is not there"))
+	}
+	return out, err
+}
+
+// damaged tells what is the object's fault and not the store's.
+func damaged(err error) bool {
+	return errors.Is(err, archive.ErrCorrupt) || errors.Is(err, archive.ErrVersion) || errors.Is(err, archive.ErrNotFound) ||
+		errors.Is(err, wal.ErrCorrupt) || errors.Is(err, wal.ErrVersion) || errors.Is(err, archive.ErrRefused)
+}
+
+func (v *verifier) problem(key string, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if oe := as[*archive.ObjectError](err); oe != nil && key == "" {
+		key = oe.Key
+	}
+	v.report.Problems = append(v.report.Problems, Problem{Key: key, Reason: err.Error(), Err: err})
+}
+
+func (v *verifier) done(bytes int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report.Bytes += bytes
+	v.progress.Objects++
+	v.progress.Bytes += bytes
+	v.opts.Progress(v.progress)
+}
+
+func (v *verifier) segment(ctx context.Context, e archive.SegmentEntry) error {
+	hd, err := v.readSegment(ctx, e)
+	v.done(e.Size)
+	if err != nil {
+		if !damaged(err) {
+			return err
+		}
+		v.problem(e.Object.Key, err)
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.report.Segments++
+	v.report.Records += hd.seg.Records
+	v.heads[e.SegmentKey.String()] = hd
+	return nil
+}
+
+func (v *verifier) readSegment(ctx context.Context, e archive.SegmentEntry) (head, error) {
+	body, err := v.a.OpenSegment(ctx, e)
+	if err != nil {
+		return head{}, err
+	}
+	defer func() { _ = body.Close() }()
+	out, err := readWhole(ctx, body, e.Object.Key, func(*wal.Record) error { return nil })
+	if err == nil {
+		err = checkName(out.seg, v.a.NodeID(), e.SegmentKey)
+	}
+	if err != nil && ctx.Err() == nil && !archive.Retryable(err) {
+		return head{}, v.src.damage(0, e.Object.Key, err)
+	}
+	return out, err
+}
+
+// content reads one object and compares its hash.
+func (v *verifier) content(ctx context.Context, c content) error {
+	err := v.readContent(ctx, c)
+	v.done(c.entry.Size)
+	if err == nil || damaged(err) {
+		if err != nil {
+			v.problem(c.entry.Object.Key, err)
+		}
+		v.mu.Lock()
+		v.report.Objects++
+		v.mu.Unlock()
+		return nil
+	}
+	return err
+}
+
+func (v *verifier) readContent(ctx context.Context, c content) error {
+	if c.entry.Age {
+		return &archive.StoreError{Op: "read", Store: v.report.Store, Key: c.entry.Object.Key, Class: archive.ErrRefused, Err: errors.New("it is encrypted")}
+	}
+	body, err := v.a.Store().ReadRange(ctx, c.entry.Object.Key, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	plain := io.NopCloser(body)
+	if c.entry.Zstd {
+		if plain, err = archive.Unseal(body); err != nil {
+			return v.src.damage(0, c.entry.Object.Key, err)
+		}
+		defer func() { _ = plain.Close() }()
+	}
+	sum := sha256.New()
+	limit := c.bytes
+	if limit < 0 {
+		limit = 1 << 40 // no manifest bounds it; nothing is kept in memory
+	}
+	n, err := io.Copy(sum, io.LimitReader(plain, limit+1))
+	switch {
+	case err != nil && (ctx.Err() != nil || archive.Retryable(err)):
+		return err
+	case err != nil:
+		return v.src.damage(0, c.entry.Object.Key, err)
+	case c.bytes >= 0 && n != c.bytes:
+		return v.src.damage(0, c.entry.Object.Key, fmt.Errorf("%w: it holds other than the %d bytes that its manifest promises", archive.ErrCorrupt, c.bytes))
+	case [32]byte(sum.Sum(nil)) != c.entry.SHA256:
+		return v.src.damage(0, c.entry.Object.Key, fmt.Errorf("%w: it has SHA-256 %x", archive.ErrCorrupt, sum.Sum(nil)))
+	}
+	return nil
+}
+
+// chains checks what holds between segments: no undeclared hole, no two
+// writers, and each segment names the hash of the one before.
+func (v *verifier) chains(h *history) {
+	for _, id := range h.timelines() {
+		b := h.branches[id]
+		for _, c := range b.clashes {
+			v.problem(archive.NodePrefix(h.node)+c.b, fmt.Errorf("it holds LSNs %d to %d of the same epoch as %s", uint64(c.from), uint64(c.to), c.a))
+		}
+		for _, m := range describe(b).Missing {
+			v.problem("", fmt.Errorf("LSNs %d to %d of timeline %d are missing and no gap object says so", uint64(m.From), uint64(m.To), uint32(id)))
+		}
+		for _, r := range b.runs {
+			for i := 1; i < len(r.segments); i++ {
+				prev, next := &r.segments[i-1], &r.segments[i]
+				ph, ok1 := v.heads[prev.key]
+				nh, ok2 := v.heads[next.key]
+				if !ok1 || !ok2 {
+					continue // a problem of its own
+				}
+				if reason := chainBreak(&ph.seg, &nh.seg, nh.prev, prev.hi != prev.last); reason != "" {
+					v.problem(archive.NodePrefix(h.node)+next.key, errors.New(reason))
+				}
+			}
+		}
+	}
+}
