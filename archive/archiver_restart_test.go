@@ -196,7 +196,7 @@ func TestJournalIsBounded(t *testing.T) {
 	a := r.start()
 	r.add(a, r.segs...)
 	waitFor(t, a, r.last())
-	for i := range 40 {
+	for i := range 10 {
 		more := makeSegmentsFrom(t, r.fs, fmt.Sprint("wal", i), 50, uint64(i), r.last()+1, 1)
 		r.add(a, more...)
 		r.segs = append(r.segs, more...)

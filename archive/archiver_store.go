@@ -263,13 +263,16 @@ func (s *storeRun) setFenced(e *FencedError) {
 	s.a.opts.Logger.Error("archive is fenced: archiving stops, the WAL is kept", "store", s.url, "optional", s.Optional, "err", e)
 }
 
-// mark writes the archived mark of the store into the journal.
+// mark writes the archived mark of the store into the journal. Not before the
+// holes are known and declared: the mark says that there are none below it.
 func (s *storeRun) mark() {
 	a := s.a
 	a.mu.Lock()
-	grown := s.archived > s.marked
-	s.marked = s.archived
+	grown := s.ready && len(s.holes) == 0 && s.archived > s.marked
 	upTo := s.archived
+	if grown {
+		s.marked = upTo
+	}
 	a.mu.Unlock()
 	if grown {
 		_ = a.journal.add(journalLine{Kind: lineArchived, Store: s.url, Last: upTo}, false) // a cache
