@@ -24,16 +24,20 @@ type Core struct {
 	done     chan struct{} // closed by the core's thread as its last act
 
 	// Owned by the core's thread.
-	hasStarted  bool
-	current     Task      // in Run or Fail; what a panic belongs to
-	phase       phase     // guarded call in progress; what a panic belongs to
-	flushDue    bool      // tasks ran since the last Flush
-	maintainAt  time.Time // next round, or next slice
-	watchdog    watchdog
-	panicCount  uint64
-	busySince   int64           // nanos
-	waits       [2]waitEstimate // without and with pending work of the driver
-	unparksOwed uint64          // turned parked to 0, but not yet seen on the eventfd
+	hasStarted bool
+	current    Task      // in Run or Fail; what a panic belongs to
+	phase      phase     // guarded call in progress; what a panic belongs to
+	flushDue   bool      // tasks ran since the last Flush
+	maintainAt time.Time // next round, or next slice
+	watchdog   watchdog
+	busySince  int64           // nanos; end of the last idle time
+	turnSince  int64           // nanos; end of the last idle time, yield or look at the clock
+	yielded    bool            // since the last run of tasks
+	unyielded  int             // turns since the last yield that did without
+	crowd      int             // length of the run after the last yield
+	waits      [2]waitEstimate // without and with pending work of the driver
+	// unparksOwed counts who turned parked to 0 and was not seen on the eventfd yet.
+	unparksOwed uint64
 
 	_ [64]byte
 	// parked is 1 while the thread sleeps or is about to. Whoever turns it back
@@ -41,7 +45,9 @@ type Core struct {
 	parked atomic.Uint32
 	// signalled is set by Wake and cleared by the core before it polls its driver.
 	signalled atomic.Uint32
-	_         [56]byte
+	// unparkedAt is when the last sleep was ended by somebody, in nanos.
+	unparkedAt atomic.Int64
+	_          [48]byte
 
 	// Read by every Submit, written seldom.
 	degradedUntil atomic.Int64 // Unix ns; 0: healthy
@@ -153,6 +159,7 @@ func (c *Core) Wake() {
 
 func (c *Core) unparkIfParked() {
 	if c.parked.Load() == 1 && c.parked.CompareAndSwap(1, 0) {
+		c.unparkedAt.Store(nanos())
 		c.park.unpark()
 	}
 }

@@ -2,35 +2,6 @@ package tpc
 
 import "time"
 
-const (
-	maintainLook  = 64 // iterations of a busy core between two looks at the clock
-	maintainShare = 9  // a busy core works that many times as long as it maintains
-)
-
-// maintain calls the driver's Maintain when it is due, and reports whether there
-// is more of it. A busy core pauses between two slices; an idle one does not.
-func (c *Core) maintain(busy bool) (more bool) {
-	if c.opts.MaintainInterval < 0 {
-		return false
-	}
-	begin := c.opts.Clock()
-	if begin.Before(c.maintainAt) {
-		return false
-	}
-	more = c.maintainDriver()
-	bump(&c.counters.maintains, 1)
-	end := c.opts.Clock()
-	switch {
-	case !more:
-		c.maintainAt = end.Add(c.opts.MaintainInterval)
-	case busy:
-		c.maintainAt = end.Add(maintainShare * end.Sub(begin))
-	default:
-		c.maintainAt = end
-	}
-	return more
-}
-
 // idle waits for work: by spinning while that is likely to be short, asleep then.
 func (c *Core) idle() {
 	estimate := &c.waits[0]
@@ -47,8 +18,16 @@ func (c *Core) idle() {
 	}
 	end := nanos()
 	c.counters.idleNanos.Store(c.counters.idleNanos.Load() + end - begin)
-	c.busySince = end
-	estimate.observe(end-begin, limit)
+	c.busySince, c.turnSince = end, end
+
+	// What counts is when the work came, not when the thread was back on a CPU:
+	// else a machine that wakes threads slowly would teach the core not to spin,
+	// which is when spinning is worth the most.
+	came := end
+	if at := c.unparkedAt.Load(); at > begin {
+		came = min(at, end)
+	}
+	estimate.observe(came-begin, limit)
 }
 
 const spinLooks = 16 // looks at the queues between two looks at the clock
@@ -92,6 +71,8 @@ func (c *Core) sleep() {
 	c.unparksOwed -= signals
 	if signals > 0 {
 		bump(&c.counters.wakes, 1)
+	} else {
+		c.rt.lookAround()
 	}
 }
 

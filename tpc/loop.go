@@ -44,6 +44,7 @@ func (c *Core) begin() bool {
 		err = c.startDriver()
 	}
 	c.busySince = nanos()
+	c.turnSince = c.busySince
 	c.maintainAt = c.opts.Clock().Add(c.opts.MaintainInterval)
 	c.startErr = err
 	if err != nil {
@@ -79,6 +80,10 @@ func (c *Core) loop() {
 		ran := c.runTasks(c.opts.TasksPerIteration)
 		if c.flushDue {
 			c.flushDriver()
+		}
+		c.noteCrowd(ran)
+		if worked || ran > 0 {
+			c.yield(worked)
 		}
 		if (ran == 0 && !worked) || n%maintainLook == 0 {
 			worked = c.maintain(ran > 0) || worked

@@ -15,9 +15,10 @@ type Runtime struct {
 	opts  *Options // immutable
 	cores []*Core  // immutable
 
-	// spinning counts the cores that spin at this moment. It stays below
-	// GOMAXPROCS, so that spinning never holds the last P.
+	// spinning counts the cores that spin at this moment. It stays below procs,
+	// GOMAXPROCS as it was lately, so that spinning never holds the last P.
 	spinning atomic.Int32
+	procs    atomic.Int32
 
 	closeOnce sync.Once
 }
@@ -42,6 +43,7 @@ func New(opts *Options) (*Runtime, error) {
 		cpus = allowed
 	}
 	r := &Runtime{opts: o}
+	r.lookAround()
 	for id := range o.Cores {
 		c, err := newCore(r, id, cpus[id%len(cpus)])
 		if err != nil {
@@ -136,7 +138,7 @@ func (r *Runtime) join(stop <-chan struct{}) (stuck []int) {
 
 // mayStartSpinning takes one of the places for spinning cores, if one is free.
 func (r *Runtime) mayStartSpinning() bool {
-	if r.spinning.Add(1) < int32(runtime.GOMAXPROCS(0)) {
+	if r.spinning.Add(1) < r.procs.Load() {
 		return true
 	}
 	r.spinning.Add(-1)
@@ -144,3 +146,7 @@ func (r *Runtime) mayStartSpinning() bool {
 }
 
 func (r *Runtime) stopSpinning() { r.spinning.Add(-1) }
+
+// lookAround notices a change of GOMAXPROCS. Asking takes a lock of the
+// scheduler, so it is done by cores that have nothing else to do.
+func (r *Runtime) lookAround() { r.procs.Store(int32(runtime.GOMAXPROCS(0))) }

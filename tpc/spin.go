@@ -27,54 +27,19 @@ var clockBase = time.Now()
 // measured rather than promised; it is not Options.Clock.
 func nanos() int64 { return int64(time.Since(clockBase)) }
 
-// spinLearner decides for a client whether spinning pays: after spinMissesMax
-// waits in a row that were not over in time it only tries every spinProbe-th.
-type spinLearner struct {
-	misses uint32
-	waits  uint32
-}
-
-const (
-	spinMissesMax = 4
-	spinProbe     = 64
-	spinRounds    = 200 // looks of one client spin, about 10 µs
-)
-
-func (l *spinLearner) try() bool {
-	l.waits++
-	return l.misses < spinMissesMax || l.waits%spinProbe == 0
-}
-
-func (w *Waiter) spinUntilDone() bool {
-	if w.state.Load() == waiterDone {
-		return true
-	}
-	if !w.spin.try() {
-		return false
-	}
-	for range spinRounds {
-		procyield(spinPause)
-		if w.state.Load() == waiterDone {
-			w.spin.misses = 0
-			return true
-		}
-		if !canSpin(0) {
-			break
-		}
-	}
-	w.spin.misses++
-	return false
-}
-
 // waitEstimate is a core's expectation of its next wait, from the last ones.
 type waitEstimate struct {
 	mean int64 // ns, moving average of waits, each capped
 }
 
-const waitWeight = 8 // the last wait counts for 1/waitWeight
+const (
+	waitWeight   = 8    // the last wait counts for 1/waitWeight
+	waitCap      = 4    // times the limit; more says nothing new and is slow to unlearn
+	waitSpinMore = 1000 // ns on top of twice the mean
+)
 
 func (e *waitEstimate) observe(wait, limit int64) {
-	e.mean += (min(wait, 4*limit) - e.mean) / waitWeight
+	e.mean += (min(wait, waitCap*limit) - e.mean) / waitWeight
 }
 
 // budget is how long to spin, 0 when the wait is likely to outlast limit.
@@ -82,5 +47,56 @@ func (e *waitEstimate) budget(limit int64) int64 {
 	if e.mean > limit {
 		return 0
 	}
-	return min(2*e.mean+1000, limit)
+	return min(2*e.mean+waitSpinMore, limit)
+}
+
+// spinHabit is what one Waiter learned about its own waits. It is owned by the
+// client that waits.
+type spinHabit struct {
+	misses uint32 // short spins in a row that were in vain
+	waits  uint32
+	alone  uint32   // slow waits while nobody else waited
+	mean   [2]int64 // ns of those: that parked, that spun on
+}
+
+const (
+	spinRounds    = 200 // looks of a short spin, about 10 µs
+	spinMissesMax = 4   // then only every spinProbe-th wait tries it
+	spinProbe     = 64
+
+	longSpinMax   = 250 * time.Microsecond // as a disk may take
+	longSpinLooks = 20                     // between two yields
+	longSpinYield = 10 * time.Microsecond  // a yield that took longer found others to run
+	aloneFirst    = 8                      // waits that try both ways in turn
+	aloneProbe    = 32                     // then every so many the other way
+	aloneGain     = 16                     // spinning on must be quicker by 1/aloneGain
+)
+
+// short reports whether a short spin is worth while.
+func (h *spinHabit) short() bool {
+	h.waits++
+	return h.misses < spinMissesMax || h.waits%spinProbe == 0
+}
+
+// long reports whether a lone client had better spin on than park.
+func (h *spinHabit) long() bool {
+	h.alone++
+	if h.alone <= aloneFirst {
+		return h.alone%2 == 0
+	}
+	better := h.mean[1] < h.mean[0]-h.mean[0]/aloneGain
+	return better != (h.alone%aloneProbe == 0)
+}
+
+func (h *spinHabit) observeAlone(long bool, wait int64) {
+	mean := &h.mean[0]
+	if long {
+		mean = &h.mean[1]
+	}
+	wait = min(wait, int64(4*longSpinMax))
+	if *mean == 0 {
+		*mean = wait
+		return
+	}
+	*mean += (wait - *mean) / waitWeight
 }
