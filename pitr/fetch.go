@@ -17,7 +17,7 @@ import (
 func (s *sources) segment(ctx context.Context, o *Options, d *decoder, i int, ps PlanSegment, m *meter) (*decoded, error) {
 	var out *decoded
 	err := s.retry(ctx, o, ps.Stores, func(store int) error {
-		got, err := s.segmentFrom(ctx, d, i, ps, store)
+		got, err := s.segmentFrom(ctx, o, d, i, ps, store)
 		if err == nil {
 			out = got
 		}
@@ -30,8 +30,9 @@ func (s *sources) segment(ctx context.Context, o *Options, d *decoder, i int, ps
 	return out, nil
 }
 
-// retry asks stores in turn. A store that is damaged or lacks the object is not
-// asked again; one that does not answer is, after a pause.
+// retry asks stores in turn: one that does not answer again and again after a
+// pause, one whose bytes are wrong once more, because they may have been changed
+// on the way.
 func (s *sources) retry(ctx context.Context, o *Options, stores []int, ask func(store int) error) error {
 	var final error
 	left := append([]int(nil), stores...)
@@ -47,7 +48,7 @@ func (s *sources) retry(ctx context.Context, o *Options, stores []int, ask func(
 			}
 			o.Logger.Warn("fetch failed", "store", s.archives[store].Store().URL(), "attempt", attempt, "err", err)
 			passing := archive.Retryable(err)
-			if passing {
+			if passing || attempt == 1 && errors.Is(err, archive.ErrCorrupt) {
 				again = append(again, store)
 			}
 			// A store that may answer later leaves more hope than one that is
@@ -89,7 +90,7 @@ func pause(ctx context.Context, o *Options, attempt int) error {
 	}
 }
 
-func (s *sources) segmentFrom(ctx context.Context, d *decoder, i int, ps PlanSegment, store int) (*decoded, error) {
+func (s *sources) segmentFrom(ctx context.Context, o *Options, d *decoder, i int, ps PlanSegment, store int) (*decoded, error) {
 	entry, ok := s.entries[store][ps.Key]
 	if !ok {
 		return nil, &archive.StoreError{Op: "read", Store: s.archives[store].Store().URL(), Key: ps.Key, Class: archive.ErrNotFound}
@@ -102,7 +103,7 @@ func (s *sources) segmentFrom(ctx context.Context, d *decoder, i int, ps PlanSeg
 		return nil, err
 	}
 	defer d.budget.give(entry.Size)
-	data, err := download(ctx, s.archives[store].Store(), entry.Object)
+	data, err := download(ctx, o, s.archives[store].Store(), entry.Object)
 	if err != nil {
 		return nil, err
 	}
@@ -114,24 +115,32 @@ func (s *sources) segmentFrom(ctx context.Context, d *decoder, i int, ps PlanSeg
 }
 
 // download reads a whole object into memory; a stream that waited for the
-// decoder might be cut off by the store.
-func download(ctx context.Context, st archive.Store, o archive.Object) ([]byte, error) {
-	body, err := st.ReadRange(ctx, o.Key, 0, -1)
+// decoder might be cut off by the store. A body that is shorter than the listing
+// said was cut on the way: what is truncated in the store is listed so.
+func download(ctx context.Context, o *Options, st archive.Store, obj archive.Object) ([]byte, error) {
+	within, cancel := context.WithTimeout(ctx, o.AttemptTimeout+time.Duration(obj.Size>>20)*time.Second)
+	defer cancel()
+	failed := func(err error) error {
+		if ctx.Err() != nil || archive.Retryable(err) {
+			return err
+		}
+		if within.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return &archive.StoreError{Op: "read", Store: st.URL(), Key: obj.Key, Class: archive.ErrUnreachable, Err: err}
+		}
+		return err
+	}
+	body, err := st.ReadRange(within, obj.Key, 0, -1)
 	if err != nil {
-		return nil, err
+		return nil, failed(err)
 	}
 	defer func() { _ = body.Close() }()
-	data := make([]byte, o.Size)
-	if n, err := io.ReadFull(body, data); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) && !archive.Retryable(err) {
-			return nil, &archive.ObjectError{Store: st.URL(), Key: o.Key, Offset: int64(n),
-				Reason: fmt.Sprintf("it ends after %d of %d bytes", n, o.Size)}
-		}
-		return nil, err
+	data := make([]byte, obj.Size)
+	if _, err := io.ReadFull(body, data); err != nil {
+		return nil, failed(err)
 	}
 	var more [1]byte
 	if n, _ := io.ReadFull(body, more[:]); n != 0 {
-		return nil, &archive.ObjectError{Store: st.URL(), Key: o.Key, Offset: o.Size, Reason: "it is longer than the listing said"}
+		return nil, &archive.ObjectError{Store: st.URL(), Key: obj.Key, Offset: obj.Size, Reason: "it is longer than the listing said"}
 	}
 	return data, nil
 }

@@ -30,6 +30,7 @@ type Options struct {
 	// as unreachable; default 5. The pause doubles from BackoffMin to BackoffMax.
 	Attempts               int
 	BackoffMin, BackoffMax time.Duration // default 200ms, 10s
+	AttemptTimeout         time.Duration // of one download, plus one second per MiB; default 60s
 
 	// Progress is called from one goroutine: at every change of phase, and each
 	// ProgressInterval (default 200ms). It must not block.
@@ -61,6 +62,7 @@ func (o *Options) withDefaults() *Options {
 	setDefault(&d.Attempts, 5)
 	setDefault(&d.BackoffMin, 200*time.Millisecond)
 	setDefault(&d.BackoffMax, 10*time.Second)
+	setDefault(&d.AttemptTimeout, time.Minute)
 	setDefault(&d.ProgressInterval, 200*time.Millisecond)
 	if d.Progress == nil {
 		d.Progress = func(Progress) {}
@@ -103,6 +105,7 @@ func (o *Options) validate() error {
 	bad(o.ReplayBytes < 0, "replay memory of %d bytes", o.ReplayBytes)
 	bad(o.Attempts < 1 || o.Attempts > attemptsMax, "attempts %d outside 1 to %d", o.Attempts, attemptsMax)
 	bad(o.BackoffMin < 0 || o.BackoffMax < o.BackoffMin, "backoff from %v to %v", o.BackoffMin, o.BackoffMax)
+	bad(o.AttemptTimeout < 0, "attempt timeout %v", o.AttemptTimeout)
 	bad(o.ProgressInterval < 0, "progress interval %v", o.ProgressInterval)
 	return errors.Join(errs...)
 }
