@@ -92,10 +92,10 @@ func (l *Log) begin(next *preparedSegment, first LSN) error {
 	head := make([]byte, PreambleLen)
 	p.encode(head)
 	a := &activeSegment{
-		file: next.file, capacity: next.capacity, sealer: newSealer(p.Salt), sum: sha256.New(),
+		file: next.file, capacity: next.capacity, sealer: newSealer(p.Salt, p.First), sum: sha256.New(),
 		seg: Segment{
 			Path: path, First: first, Last: first - 1, Bytes: PreambleLen,
-			Timeline: p.Timeline, Epoch: p.Epoch, NodeID: p.NodeID,
+			Timeline: p.Timeline, Epoch: p.Epoch, NodeID: p.NodeID, Gap: p.Gap,
 		},
 	}
 	a.sum.Write(head)
@@ -145,7 +145,7 @@ func (l *Log) newPreamble(first LSN) (Preamble, error) {
 	p := Preamble{
 		NodeID: l.opts.NodeID, Timeline: l.mu.timeline, Epoch: l.mu.epoch, First: first,
 		Created: l.opts.Clock().UnixMicro(), TimeFloor: l.mu.lastTime,
-		Salt: binary.LittleEndian.Uint64(salt[:]), Prev: l.prev,
+		Salt: binary.LittleEndian.Uint64(salt[:]), Prev: l.prev, Gap: l.gap,
 	}
 	// Records of the group that begins the segment already moved lastTime.
 	if g := l.mu.inflight; g != nil && g.first == first {
@@ -176,7 +176,7 @@ func (l *Log) sealActive() error {
 	if err := a.file.Close(); err != nil {
 		return l.poison("close", seg.Path, err)
 	}
-	l.prev = seg.SHA256
+	l.prev, l.gap = seg.SHA256, 0
 	l.counters.seals.Add(1)
 	l.mu.Lock()
 	l.setTarget(a.capacity, seg.Bytes)

@@ -55,6 +55,8 @@ func (e *PoisonedError) Error() string {
 // Unwrap makes errors.Is hold for ErrPoisoned and for the cause.
 func (e *PoisonedError) Unwrap() []error { return []error{ErrPoisoned, e.Err} }
 
+const reasonChain = "SHA-256 of the previous segment differs"
+
 // CorruptError is damage at a known place.
 type CorruptError struct {
 	Path     string

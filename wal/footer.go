@@ -152,7 +152,7 @@ func DecodeFooter(p Preamble, tail []byte, size int64, name string) (Footer, err
 		return damaged("footer cut off")
 	}
 	frame := tail[len(tail)-n:]
-	s := newSealer(p.Salt)
+	s := newSealer(p.Salt, p.First)
 	h, verdict, reason := s.openHeader(frame, size-int64(n))
 	switch {
 	case verdict == headerNewer:

@@ -42,13 +42,15 @@ func (h *frameHeader) size() int64 { return frameHeaderLen + int64(paddedLen(h.b
 func paddedLen(n int) int { return (n + frameAlignment - 1) &^ (frameAlignment - 1) }
 
 // sealer computes the checksums of one segment. The salt makes frames of
-// another segment in the same (recycled) file invalid; the offset makes a copy
-// of a frame elsewhere, say inside a record's payload, invalid.
+// another segment in the same (recycled) file invalid, and the first LSN does so
+// should a salt ever repeat; the offset makes a copy of a frame elsewhere, say
+// inside a record's payload, invalid.
 type sealer struct{ seed uint32 }
 
-func newSealer(salt uint64) sealer {
-	var b [8]byte
+func newSealer(salt uint64, first LSN) sealer {
+	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:], salt)
+	binary.LittleEndian.PutUint64(b[8:], uint64(first))
 	return sealer{crc32.Update(0, castagnoli, b[:])}
 }
 

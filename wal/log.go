@@ -44,8 +44,10 @@ type Log struct {
 	// file, hash and offset belong to the baton's holder; act itself and act.seg
 	// are written by the holder under mu.
 	act *activeSegment
-	// prev is the SHA-256 of the last sealed segment. Owned by the baton's holder.
+	// prev is the SHA-256 of the last sealed segment, gap the first LSN of a
+	// declared loss behind it. Owned by the baton's holder.
 	prev [32]byte
+	gap  LSN
 
 	mu struct {
 		sync.Mutex

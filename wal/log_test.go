@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -127,3 +128,6 @@ func TestTruncateEverythingKeepsThePosition(t *testing.T) {
 	}
 	closeLog(t, l)
 }
+
+// bgCtx is for scenarios that outlive no test but have none at hand.
+var bgCtx = context.Background()

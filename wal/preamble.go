@@ -30,6 +30,7 @@ type Preamble struct {
 	TimeFloor int64    // µs since the Unix epoch; no record in the segment is older
 	Salt      uint64   // random, enters every checksum of the segment
 	Prev      [32]byte // SHA-256 of the previous segment; zero for the first of a log
+	Gap       LSN      // LSNs from here to First-1 were lost and given up by Salvage; 0: none
 }
 
 // encode writes the preamble into b, which has PreambleLen bytes.
@@ -48,6 +49,7 @@ func (p *Preamble) encode(b []byte) {
 	binary.LittleEndian.PutUint64(b[56:], p.Salt)
 	copy(b[64:96], p.Prev[:])
 	copy(b[96:160], p.NodeID)
+	binary.LittleEndian.PutUint64(b[160:], uint64(p.Gap))
 	binary.LittleEndian.PutUint32(b[preambleCRCAt:], crc32.Checksum(b[:preambleCRCAt], castagnoli))
 }
 
@@ -97,9 +99,13 @@ func decodePreambleFields(b []byte, name string, damaged func(int64, string) (Pr
 		TimeFloor: int64(binary.LittleEndian.Uint64(b[48:])),
 		Salt:      binary.LittleEndian.Uint64(b[56:]),
 		Prev:      [32]byte(b[64:96]),
+		Gap:       LSN(binary.LittleEndian.Uint64(b[160:])),
 	}
 	if p.First == 0 {
 		return damaged(32, "first LSN zero")
+	}
+	if p.Gap >= p.First {
+		return damaged(160, "gap does not end before the first LSN")
 	}
 	if first := firstOfPath(name); first != 0 && first != p.First {
 		return damaged(32, fmt.Sprintf("first LSN %d differs from the file's name", p.First))

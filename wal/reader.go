@@ -101,9 +101,9 @@ func (r *Reader) open() error {
 	if err != nil {
 		return r.fail(err)
 	}
-	if r.haveSum && first == r.next && p.Prev != r.sum {
+	if r.haveSum && first >= r.next && p.Prev != r.sum {
 		return r.fail(&CorruptError{
-			Path: path, Offset: 64, FirstLSN: first, Reason: "SHA-256 of the previous segment differs",
+			Path: path, Offset: 64, FirstLSN: first, Reason: reasonChain,
 		})
 	}
 	return nil

@@ -65,18 +65,26 @@ func (l *Log) takeInventory() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, name := range names {
-		stem, suffix, _ := strings.Cut(name, ".")
-		n, err := strconv.ParseUint(stem, 10, 64)
-		if err != nil || ("."+suffix != spareSuffix && "."+suffix != newSuffix) {
+		path := fs.PathJoin(l.dir, name)
+		stem, spare := strings.CutSuffix(name, spareSuffix)
+		if !spare {
+			if strings.HasSuffix(name, newSuffix) {
+				if err := fs.Remove(path); err != nil {
+					return fmt.Errorf("remove half-prepared segment: %w", err)
+				}
+			}
 			continue
 		}
-		l.mu.serial = max(l.mu.serial, n)
-		path := fs.PathJoin(l.dir, name)
-		if info, err := fs.Stat(path); err == nil && "."+suffix == spareSuffix {
-			l.addSpare(spareFile{path: path, size: info.Size()})
-		} else if err := fs.Remove(path); err != nil {
-			return fmt.Errorf("remove half-prepared segment: %w", err)
+		n, err := strconv.ParseUint(stem, 10, 64)
+		if err != nil {
+			continue
 		}
+		info, err := fs.Stat(path)
+		if err != nil {
+			return fmt.Errorf("stat spare segment: %w", err)
+		}
+		l.mu.serial = max(l.mu.serial, n)
+		l.addSpare(spareFile{path: path, size: info.Size()})
 	}
 	for len(l.mu.spares) > l.opts.SpareSegments+1 {
 		if err := fs.Remove(l.mu.spares[0].path); err != nil {
@@ -96,6 +104,7 @@ func (l *Log) adopt(c *chain) {
 		l.mu.next, l.mu.lastTime = s.Last+1, s.LastTime
 		if s.Records == 0 {
 			l.mu.successor = true
+			l.gap = s.Gap
 			continue
 		}
 		l.mu.sealed = append(l.mu.sealed, s)
@@ -136,11 +145,6 @@ func readChain(fs vfs.FS, dir, nodeID string) (*chain, error) {
 	c := &chain{}
 	for i, first := range firsts {
 		path := fs.PathJoin(dir, SegmentName(first))
-		if i > 0 {
-			if err := follows(c.last(), path, first); err != nil {
-				return nil, err
-			}
-		}
 		var p Preamble
 		var seg Segment
 		if i < len(firsts)-1 {
@@ -158,10 +162,11 @@ func readChain(fs vfs.FS, dir, nodeID string) (*chain, error) {
 	return c, nil
 }
 
-// follows checks that the segment named first comes right after prev.
-func follows(prev *Segment, path string, first LSN) error {
+// follows checks that the segment that begins at first comes right after prev,
+// or after the gap that it declares.
+func follows(prev *Segment, path string, first, gap LSN) error {
 	switch {
-	case first == prev.Last+1:
+	case first == prev.Last+1 || gap == prev.Last+1:
 		return nil
 	case first > prev.Last+1:
 		return &CorruptError{Path: path, FirstLSN: prev.Last + 1, LastLSN: first - 1, Reason: "segment before it is missing"}
@@ -177,12 +182,15 @@ func (c *chain) link(fs vfs.FS, p Preamble, seg Segment, nodeID string) error {
 	}
 	if len(c.segments) > 0 {
 		prev := c.last()
+		if err := follows(prev, seg.Path, seg.First, p.Gap); err != nil {
+			return err
+		}
 		if p.First != 0 {
 			prev.SHA256 = p.Prev
-		} else if sum, err := hashSegment(fs, prev.Path); err != nil {
+		} else if _, whole, err := readWhole(fs, prev.Path); err != nil {
 			return err
 		} else {
-			prev.SHA256 = sum
+			prev.SHA256 = whole.SHA256
 		}
 		c.sum = prev.SHA256
 	} else {
@@ -199,27 +207,6 @@ func (c *chain) link(fs vfs.FS, p Preamble, seg Segment, nodeID string) error {
 	return nil
 }
 
-func hashSegment(fs vfs.FS, path string) ([32]byte, error) {
-	seg, err := readAll(fs, path)
-	return seg.SHA256, err
-}
-
-// readAll reads and verifies a sealed segment.
-func readAll(fs vfs.FS, path string) (Segment, error) {
-	r, err := OpenSegment(fs, path)
-	if err != nil {
-		return Segment{}, err
-	}
-	defer r.Close()
-	for err == nil {
-		err = r.nextFrame()
-	}
-	if !errors.Is(err, io.EOF) {
-		return r.Segment(), err
-	}
-	return r.Segment(), nil
-}
-
 // readSealed describes a segment that has a successor, and so must be sealed. It
 // reads the head and the footer when the file ends with one, else all of it.
 func readSealed(fs vfs.FS, path string, next LSN) (Preamble, Segment, error) {
@@ -228,23 +215,13 @@ func readSealed(fs vfs.FS, path string, next LSN) (Preamble, Segment, error) {
 		return p, Segment{}, knownUpTo(err, next-1)
 	}
 	if size == 0 {
-		r, err := OpenSegment(fs, path)
-		if err != nil {
-			return p, Segment{}, err
-		}
-		defer r.Close()
-		for err == nil {
-			err = r.nextFrame()
-		}
-		if !errors.Is(err, io.EOF) {
-			return p, Segment{}, knownUpTo(err, next-1)
-		}
-		return p, r.Segment(), nil
+		p, seg, err := readWhole(fs, path)
+		return p, seg, knownUpTo(err, next-1)
 	}
 	return p, Segment{
 		Path: path, First: p.First, Last: f.Last, Records: f.Records, Bytes: size, Sealed: true,
 		FirstTime: f.FirstTime, LastTime: f.LastTime, Timeline: p.Timeline, Epoch: p.Epoch,
-		NodeID: p.NodeID, Points: f.Points,
+		NodeID: p.NodeID, Points: f.Points, Gap: p.Gap,
 	}, nil
 }
 

@@ -27,6 +27,7 @@ type Segment struct {
 	Epoch     Epoch
 	NodeID    string
 	Points    []Point
+	Gap       LSN // LSNs from here to First-1 were given up by Salvage; 0: none
 }
 
 // Point is a named LSN.

@@ -123,6 +123,17 @@ func (r *SegmentReader) nextFrame() error {
 	return r.err
 }
 
+// drain reads and verifies all of a sealed segment.
+func (r *SegmentReader) drain() error {
+	for {
+		if err := r.nextFrame(); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
 func (r *SegmentReader) readPreamble() error {
 	var b [PreambleLen]byte
 	n, err := io.ReadFull(r.src, b[:])
@@ -133,12 +144,12 @@ func (r *SegmentReader) readPreamble() error {
 	if err != nil {
 		return err
 	}
-	r.started, r.preamble, r.sealer = true, p, newSealer(p.Salt)
+	r.started, r.preamble, r.sealer = true, p, newSealer(p.Salt, p.First)
 	r.sum.Write(b[:])
 	r.at = PreambleLen
 	r.seg = Segment{
 		Path: r.name, First: p.First, Last: p.First - 1, Bytes: PreambleLen,
-		Timeline: p.Timeline, Epoch: p.Epoch, NodeID: p.NodeID, LastTime: p.TimeFloor,
+		Timeline: p.Timeline, Epoch: p.Epoch, NodeID: p.NodeID, LastTime: p.TimeFloor, Gap: p.Gap,
 	}
 	return nil
 }
