@@ -155,7 +155,10 @@ func (r *claimRun) attempt(ctx context.Context, stores []StoreConfig) (EpochInfo
 	r.firstLSN = max(r.firstLSN, r.FirstLSN)
 	var reachable []StoreConfig
 	for _, sc := range stores {
-		err := r.survey(ctx, sc.Store)
+		err := r.settleFormat(ctx, sc.Store)
+		if err == nil {
+			err = r.survey(ctx, sc.Store)
+		}
 		if err != nil && r.forgives(sc, err) {
 			r.Logger.Warn("claim epoch: store does not answer", "store", sc.Store.URL(), "optional", sc.Optional, "err", err)
 			continue
@@ -219,13 +222,11 @@ func (r *claimRun) survey(ctx context.Context, s Store) error {
 	if r.Timeline == 0 {
 		return r.surveyAll(ctx, s)
 	}
-	// A number that a listing does not show yet is met by create, and read then.
-	epochs, err := readEpochsAfter(ctx, s, r.NodeID, max(r.LastEpoch, 1)-1)
+	epochs, err := r.epochs(ctx, s, max(r.LastEpoch, 1)-1)
 	if err != nil {
 		return err
 	}
 	for _, e := range epochs {
-		r.next = max(r.next, e.Epoch+1)
 		if !r.own.has(e) && (e.Epoch > r.LastEpoch || r.own.contradicts(e)) {
 			return &FencedError{Store: s.URL(), NodeID: r.NodeID, Own: r.LastEpoch, By: &e,
 				Reason: "another writer claimed the archive after this node's last epoch"}
@@ -234,22 +235,37 @@ func (r *claimRun) survey(ctx context.Context, s Store) error {
 	return r.surveyBeyond(ctx, s)
 }
 
+// epochs reads the claims above after, and raises next over them. A listing
+// may be late, so the numbers after it are asked for by name.
+func (r *claimRun) epochs(ctx context.Context, s Store, after wal.Epoch) ([]EpochInfo, error) {
+	epochs, err := readEpochsAfter(ctx, s, r.NodeID, after)
+	if err != nil {
+		return nil, err
+	}
+	if n := len(epochs); n > 0 {
+		after = epochs[n-1].Epoch
+	}
+	for {
+		e, err := ReadEpoch(ctx, s, r.NodeID, after+1)
+		if errors.Is(err, ErrNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		epochs, after = append(epochs, e), after+1
+	}
+	r.next = max(r.next, after+1)
+	return epochs, nil
+}
+
 // surveyAll reads everything that a new timeline must be above.
 func (r *claimRun) surveyAll(ctx context.Context, s Store) error {
-	epochs, err := ReadEpochs(ctx, s, r.NodeID)
+	epochs, err := r.epochs(ctx, s, 0)
 	if err != nil {
 		return err
 	}
 	for _, e := range epochs {
-		r.next = max(r.next, e.Epoch+1)
-		r.timelineMax = max(r.timelineMax, e.Timeline)
-	}
-	// The number after may be claimed already and not be listed yet.
-	for e, err := ReadEpoch(ctx, s, r.NodeID, r.next); !errors.Is(err, ErrNotFound); e, err = ReadEpoch(ctx, s, r.NodeID, r.next) {
-		if err != nil {
-			return err
-		}
-		r.next++
 		r.timelineMax = max(r.timelineMax, e.Timeline)
 	}
 	prefix := NodePrefix(r.NodeID)
