@@ -84,6 +84,9 @@ func (c *Call) Bool(name string) bool { return c.flags.Bool(name) }
 // Int is the value of an integer flag.
 func (c *Call) Int(name string) int { return c.flags.Int(name) }
 
+// Uint is the value of an unsigned flag.
+func (c *Call) Uint(name string) uint { return c.flags.Uint(name) }
+
 // Uint64 is the value of an unsigned flag.
 func (c *Call) Uint64(name string) uint64 { return c.flags.Uint64(name) }
 
@@ -104,6 +107,10 @@ func (c *Call) Answer(doc any, text func(w io.Writer) error) error {
 	}
 	return text(c.Stdout)
 }
+
+// Answered tells that the verb has written to standard output by itself, so
+// that a failure adds no second document.
+func (c *Call) Answered() { c.s.answered = true }
 
 // Notef tells people on standard error what happens; silent with --json.
 func (c *Call) Notef(format string, args ...any) {

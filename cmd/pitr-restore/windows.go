@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/pitr"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+func windowsVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "windows", Category: "Look", Usage: "show the LSNs and times that can be restored, and the restore points",
+		Flags: archiveFlags(), Run: runWindows,
+	}
+}
+
+type pointView struct {
+	Name     string       `json:"name"`
+	Timeline wal.Timeline `json:"timeline"`
+	LSN      wal.LSN      `json:"lsn"`
+	Time     time.Time    `json:"time"`
+}
+
+type windowsDoc struct {
+	NodeID   string         `json:"node_id"`
+	Stores   []string       `json:"stores"`
+	Windows  []pitr.Window  `json:"windows"`
+	Points   []pointView    `json:"points"`
+	Gaps     []pitr.PlanGap `json:"gaps"`
+	Missing  []pitr.PlanGap `json:"missing"` // holes that no gap object declares
+	Warnings []string       `json:"warnings"`
+}
+
+func runWindows(c *cli.Call) error {
+	archives, stores, err := c.OpenArchives()
+	if err != nil {
+		return err
+	}
+	defer stores.Close()
+	d, err := describe(c, archives)
+	if err != nil {
+		return err
+	}
+	doc := windowsDoc{NodeID: d.NodeID, Stores: d.Stores, Warnings: d.Warnings,
+		Windows: []pitr.Window{}, Gaps: []pitr.PlanGap{}, Missing: []pitr.PlanGap{}}
+	for _, t := range d.Timelines {
+		doc.Windows = append(doc.Windows, t.Windows...)
+		doc.Gaps = append(doc.Gaps, t.Gaps...)
+		doc.Missing = append(doc.Missing, t.Missing...)
+	}
+	if doc.Points, err = restorePoints(c.Context(), archives); err != nil {
+		return err
+	}
+	return c.Answer(doc, doc.write)
+}
+
+// describe is pitr.Describe that does not take a mistyped node for an empty one.
+func describe(c *cli.Call, archives []*archive.Archive) (*pitr.Description, error) {
+	d, err := pitr.Describe(c.Context(), archives)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.Timelines) == 0 {
+		return d, c.CheckNode(archives[0])
+	}
+	return d, nil
+}
+
+// restorePoints reads them from every store that answers; one that does not is
+// in the warnings already.
+func restorePoints(ctx context.Context, archives []*archive.Archive) ([]pointView, error) {
+	points, seen := []pointView{}, map[pointView]bool{}
+	var failed error
+	answered := false
+	for _, a := range archives {
+		catalog, err := a.Catalog(ctx)
+		if err != nil {
+			failed = err
+			continue
+		}
+		answered = true
+		found, err := a.Points(ctx, catalog.Windows(), "")
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range found {
+			v := pointView{p.Name, p.Timeline, p.LSN, time.UnixMicro(p.Time).UTC()}
+			if !seen[v] {
+				seen[v] = true
+				points = append(points, v)
+			}
+		}
+	}
+	if !answered {
+		return nil, failed
+	}
+	return points, nil
+}
+
+func (d *windowsDoc) write(w io.Writer) error {
+	rows := [][]string{{"TIMELINE", "FROM LSN", "TO LSN", "FROM TIME", "TO TIME"}}
+	for _, v := range d.Windows {
+		rows = append(rows, []string{v.Timeline.String(), v.From.String(), v.To.String(), cli.FormatTime(v.FromTime), cli.FormatTime(v.ToTime)})
+	}
+	if len(d.Windows) == 0 {
+		if _, err := fmt.Fprintf(w, "node %s: nothing can be restored yet\n", d.NodeID); err != nil {
+			return err
+		}
+	} else if err := cli.Table(w, rows); err != nil {
+		return err
+	}
+	if len(d.Points) > 0 {
+		rows = [][]string{{"\nPOINT", "TIMELINE", "LSN", "TIME"}}
+		for _, p := range d.Points {
+			rows = append(rows, []string{p.Name, p.Timeline.String(), p.LSN.String(), cli.FormatTime(p.Time)})
+		}
+		if err := cli.Table(w, rows); err != nil {
+			return err
+		}
+	}
+	lines := []string{}
+	for _, g := range d.Gaps {
+		lines = append(lines, fmt.Sprintf("gap: LSN %d to %d of timeline %d is declared lost", g.From, g.To, g.Timeline))
+	}
+	for _, g := range d.Missing {
+		lines = append(lines, fmt.Sprintf("missing: LSN %d to %d of timeline %d, and no gap object says why", g.From, g.To, g.Timeline))
+	}
+	for _, t := range d.Warnings {
+		lines = append(lines, "warning: "+t)
+	}
+	for _, l := range lines {
+		if _, err := fmt.Fprintln(w, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/pitr"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// ClassifyStorage knows the errors of wal, archive and pitr.
+func ClassifyStorage(err error) (Code, string, bool) {
+	if code, hint, ok := classifyRestore(err); ok {
+		return code, hint, true
+	}
+	switch {
+	case errors.Is(err, archive.ErrBadURL):
+		return CodeUsage, "an archive is named like file:///var/backup or s3://bucket/prefix?region=eu-central-1", true
+	case errors.Is(err, archive.ErrBadNodeID):
+		return CodeUsage, "a node id is 1 to 63 of a-z 0-9 . _ - and begins with a letter or digit", true
+	case errors.Is(err, archive.ErrFenced):
+		return CodeFenced, "stop the other node, or restore this one under a new timeline", true
+	case errors.Is(err, archive.ErrCold):
+		return CodeCold, "thaw the object in the store, then try again", true
+	case errors.Is(err, archive.ErrCorrupt):
+		return CodeCorrupt, "", true
+	case errors.Is(err, archive.ErrUnreachable), errors.Is(err, archive.ErrThrottled):
+		return CodeUnreachable, "nothing is known about what the store holds; try again when it answers", true
+	case errors.Is(err, archive.ErrNoStore):
+		return CodeUnreachable, "create the bucket, or check its name", true
+	case errors.Is(err, archive.ErrDenied):
+		return CodeUnreachable, "check the credentials and the permissions of the store", true
+	case errors.Is(err, archive.ErrArchiveStalled):
+		return CodeError, "writes go on when the archive has caught up; reads work", true
+	case errors.Is(err, wal.ErrVersion), errors.Is(err, wal.ErrUnknownType), errors.Is(err, archive.ErrVersion):
+		return CodeError, "use the version of this program that wrote it, or a newer one", true
+	case errors.Is(err, wal.ErrCorrupt):
+		return CodeCorrupt, "look with: nodedb wal verify --dir DIR", true
+	}
+	return 0, "", false
+}
+
+func classifyRestore(err error) (Code, string, bool) {
+	if errors.Is(err, pitr.ErrTargetDirNotEmpty) {
+		return CodeUsage, "name a directory that is empty or does not exist; nothing was changed", true
+	}
+	if errors.Is(err, pitr.ErrNoStores) {
+		return CodeUsage, "give --archive URL", true
+	}
+	if e, ok := errors.AsType[*pitr.OutOfWindowError](err); ok {
+		return CodeOutside, nearestPoints(e.Nearest), true
+	}
+	if e, ok := errors.AsType[*pitr.GapError](err); ok {
+		return CodeGap, nearestPoints(e.Nearest), true
+	}
+	if _, ok := errors.AsType[*pitr.AmbiguousError](err); ok {
+		return CodeFenced, "choose a history with --timeline N", true
+	}
+	if code := Code(pitr.ExitCode(err)); code != CodeError {
+		return code, "", true
+	}
+	return 0, "", false
+}
+
+func nearestPoints(n pitr.Nearest) string {
+	hint := ""
+	if n.Before != nil {
+		hint = "nearest before: " + FormatPosition(*n.Before)
+	}
+	if n.After != nil {
+		if hint != "" {
+			hint += "\n"
+		}
+		hint += "nearest after:  " + FormatPosition(*n.After)
+	}
+	return hint
+}
+
+// FormatPosition writes an LSN with its timeline and time.
+func FormatPosition(p pitr.Position) string {
+	text := "LSN " + p.LSN.String()
+	if p.Timeline != 0 {
+		text += " on timeline " + p.Timeline.String()
+	}
+	if !p.Time.IsZero() {
+		text += " at " + FormatTime(p.Time)
+	}
+	return text
+}
