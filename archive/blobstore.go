@@ -188,7 +188,7 @@ func (s *blobStore) startAfter(after string) func(as func(any) bool) error {
 	return func(as func(any) bool) error {
 		var in *s3.ListObjectsV2Input
 		if as(&in) && in.ContinuationToken == nil {
-			full := s.prefix + after
+			full := s3Key(s.prefix + after)
 			in.StartAfter = &full
 		}
 		return nil

@@ -32,6 +32,9 @@ func checkKey(key string) error {
 			return badKey(key, fmt.Sprintf("holds the character %q", c))
 		}
 	}
+	if strings.Contains(key, "__0x") {
+		return badKey(key, "holds __0x, which bucket drivers read as an escape")
+	}
 	for el := range strings.SplitSeq(key, "/") {
 		switch {
 		case el == "":

@@ -97,6 +97,10 @@ func newS3Creator(b *blob.Bucket, u *storeURL) *s3Creator {
 	return &s3Creator{s3Params: u.s3, client: c, prefix: u.prefix}
 }
 
+// s3Key is the name of an object as the portable driver, which does the
+// reading, writes it: S3 clients and proxies disagree about "../".
+func s3Key(key string) string { return strings.ReplaceAll(key, "../", "..__0x2f__") }
+
 // options apply to every request that carries a body. An endpoint that came
 // from the environment instead of the URL is seen only here.
 func (c *s3Creator) options(o *s3.Options) {
@@ -110,7 +114,7 @@ func (c *s3Creator) create(ctx context.Context, key string, body io.ReaderAt, si
 		return c.createParts(ctx, key, body, size)
 	}
 	in := &s3.PutObjectInput{
-		Bucket: &c.bucket, Key: aws.String(c.prefix + key),
+		Bucket: &c.bucket, Key: aws.String(s3Key(c.prefix + key)),
 		Body: io.NewSectionReader(body, 0, size), ContentLength: &size,
 		ContentType: aws.String("application/octet-stream"), IfNoneMatch: aws.String("*"),
 		ServerSideEncryption: c.sse,
@@ -126,7 +130,7 @@ func (c *s3Creator) create(ctx context.Context, key string, body io.ReaderAt, si
 // completing request makes it visible, and that one carries the condition.
 func (c *s3Creator) createParts(ctx context.Context, key string, body io.ReaderAt, size int64) error {
 	in := &s3.CreateMultipartUploadInput{
-		Bucket: &c.bucket, Key: aws.String(c.prefix + key),
+		Bucket: &c.bucket, Key: aws.String(s3Key(c.prefix + key)),
 		ContentType: aws.String("application/octet-stream"), ServerSideEncryption: c.sse,
 	}
 	if c.kmsKeyID != "" {
