@@ -27,6 +27,9 @@ type sample struct {
 	CPU     time.Duration `json:"cpu_ns"`  // of the process, user and system
 	RSS     int64         `json:"rss_bytes"`
 	RSSMax  int64         `json:"rss_max_bytes"`
+
+	LogBytes int64   `json:"log_bytes,omitempty"` // of the engine, after a fill
+	Kept     float64 `json:"-"`                   // rate with many keys / rate with few
 }
 
 // rate is operations per second.

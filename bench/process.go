@@ -16,12 +16,15 @@ const childArg = "side"
 
 // process is a child with one side in it.
 type process struct {
-	name  string // the side
-	procs int    // its GOMAXPROCS
-	cmd   *exec.Cmd
-	in    io.WriteCloser
-	enc   *json.Encoder
-	out   *json.Decoder
+	name    string // the side
+	procs   int    // its GOMAXPROCS
+	options map[string]string
+	who     string // the setting, for the table
+	dir     string // its data
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	enc     *json.Encoder
+	out     *json.Decoder
 }
 
 // start runs this program once more as a side.
@@ -49,6 +52,9 @@ func start(name string, procs int) (*process, error) {
 		enc: json.NewEncoder(in), out: json.NewDecoder(bufio.NewReader(out)),
 	}, nil
 }
+
+// label names the side and its setting for the table.
+func (p *process) label() string { return p.who }
 
 // call sends c and waits for the answer.
 func (p *process) call(c call) (sample, error) {

@@ -52,7 +52,7 @@ type appender interface {
 	append(client int, record []byte) error
 }
 
-// hopper goes through a core and back n times.
+// hopper goes through a core and back n times, for one client.
 type hopper interface {
 	hop(n int) error
 }
@@ -62,14 +62,30 @@ type checkpointer interface {
 	checkpoint() error
 }
 
+// archiver can wait until all it has logged is archived.
+type archiver interface {
+	archived() error
+}
+
+// logSizer knows how many bytes of log it holds.
+type logSizer interface {
+	logBytes() int64
+}
+
 // sides makes an engine by the name that calls use.
 var sides = map[string]func() side{
 	"badger":         func() side { return new(badgerSide) },
 	"bbolt":          func() side { return new(bboltSide) },
+	"core":           func() side { return new(coreSide) },
 	"goleveldb":      func() side { return new(goleveldbSide) },
+	"node":           func() side { return new(nodeSide) },
+	"parking core":   func() side { return new(parkingSide) },
 	"pebble":         func() side { return new(pebbleSide) },
 	"pebble LogData": func() side { return new(pebbleLogSide) },
 	"raft-wal":       func() side { return new(raftWALSide) },
+	"replay":         func() side { return replaySide{} },
+	"restore":        func() side { return restoreSide{} },
+	"wal":            func() side { return new(walSide) },
 }
 
 // call is one request to a child.
@@ -81,6 +97,7 @@ type call struct {
 	Keys    int               `json:"keys,omitempty"` // keys are numbered 0 to Keys-1
 	From    int               `json:"from,omitempty"`
 	Seconds float64           `json:"seconds,omitempty"`
+	Lead    float64           `json:"lead,omitempty"` // seconds of the same before the slice begins
 	Rate    float64           `json:"rate,omitempty"` // open loop: operations per second
 	Seed    uint64            `json:"seed,omitempty"`
 }
@@ -93,8 +110,6 @@ type reply struct {
 
 // serve answers one call with the side of this process.
 func serve(s side, c call) (sample, error) {
-	l := load{clients: max(c.Clients, 1), seconds: c.Seconds, rate: c.Rate, seed: c.Seed}
-	keys := uint64(max(c.Keys, 1))
 	switch c.Op {
 	case "open":
 		watchDevice(c.Dir)
@@ -111,26 +126,50 @@ func serve(s side, c call) (sample, error) {
 			return timed(w.warm)
 		}
 		return sample{}, nil
-	case "rotate":
-		if r, ok := s.(rotator); ok {
-			return timed(r.rotate)
-		}
-		return sample{}, nil
 	case "compact":
 		if r, ok := s.(compactor); ok {
 			return timed(r.compact)
+		}
+		return sample{}, nil
+	case "rotate":
+		if r, ok := s.(rotator); ok {
+			return timed(r.rotate)
 		}
 		return sample{}, nil
 	case "load":
 		return with(s, func(s loader) (sample, error) {
 			return timed(func() error { return s.load(c.From, c.Keys) })
 		})
+	case "archived":
+		return with(s, func(s archiver) (sample, error) { return timed(s.archived) })
+	}
+	return serveLoad(s, c)
+}
+
+// serveLoad answers the calls in which clients do something.
+func serveLoad(s side, c call) (sample, error) {
+	l := load{clients: max(c.Clients, 1), seconds: c.Seconds, rate: c.Rate, seed: c.Seed}
+	keys := uint64(max(c.Keys, 1))
+	switch c.Op {
 	case "put":
-		return with(s, func(s putter) (sample, error) { return runPuts(s, l, keys) })
-	case "fill":
-		return with(s, func(s putter) (sample, error) { return fill(s, c.From, c.Keys, max(c.Clients, 1)) })
+		return with(s, func(s putter) (sample, error) {
+			if c.Lead > 0 {
+				lead := l
+				lead.seconds = c.Lead
+				if sam, err := runPuts(s, lead, keys); err != nil {
+					return sam, err
+				}
+			}
+			return runPuts(s, l, keys)
+		})
 	case "put-checkpoint":
 		return with(s, func(s putter) (sample, error) { return runCheckpoints(s, l, keys) })
+	case "fill":
+		sam, err := with(s, func(s putter) (sample, error) { return fill(s, c.From, c.Keys, l.clients) })
+		if z, ok := s.(logSizer); ok {
+			sam.LogBytes = z.logBytes()
+		}
+		return sam, err
 	case "get":
 		return with(s, func(s getter) (sample, error) { return runGets(s, l, keys) })
 	case "append":
@@ -141,6 +180,7 @@ func serve(s side, c call) (sample, error) {
 			})
 		})
 	case "hop":
+		l.clients = 1
 		return with(s, func(s hopper) (sample, error) {
 			return l.run(func(int, *rand.Rand) (int, error) { return 16, s.hop(16) })
 		})

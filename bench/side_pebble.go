@@ -24,8 +24,9 @@ func (silent) Infof(string, ...any)           {}
 func (silent) Errorf(string, ...any)          {}
 func (silent) Fatalf(format string, a ...any) { panic(fmt.Sprintf(format, a...)) }
 
-// pebbleSide is pebble with its own WAL, every Set synced. Option "memtable":
-// MiB of a memtable, 4 by default, as pebble has it.
+// pebbleSide is pebble with its own WAL, every Set synced. Options: "memtable",
+// MiB of a memtable, 4 by default, as pebble has it; "hold", when not empty,
+// keeps memtables from being flushed, so that the WAL holds everything.
 type pebbleSide struct {
 	db       *pebble.DB
 	recycled atomic.Int64 // WAL files in a row that reuse an old one
@@ -46,6 +47,10 @@ func (s *pebbleSide) open(dir string, options map[string]string) error {
 				s.recycled.Add(1)
 			}
 		}},
+	}
+	if options["hold"] != "" {
+		o.MemTableStopWritesThreshold = 1 << 20
+		o.EventListener.TableCreated = func(pebble.TableCreateInfo) { select {} }
 	}
 	if mib, err := strconv.Atoi(options["memtable"]); err == nil {
 		o.MemTableSize = uint64(mib) << 20

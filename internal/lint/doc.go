@@ -8,7 +8,7 @@
 //	drivers    cloud drivers are imported by cmd/ and lambda/ only
 //	doc        every package has a comment attached to its package clause
 //	size       functions have at most 70 lines, files at most 600 (tests are free)
-//	sleep      no time.Sleep in tests
+//	sleep      no time.Sleep in tests, but on the clock of testing/synctest
 //	print      no fmt.Print, no os.Stdout outside commands
 //	files      no direct file calls of package os where a file system is a field
 //	env        no environment, no package flag outside commands

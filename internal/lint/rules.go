@@ -4,7 +4,9 @@ import (
 	"go/ast"
 	"go/token"
 	"regexp"
+	"slices"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -41,9 +43,10 @@ func Size(f *File) []Finding {
 	return found
 }
 
-// Sleep reports tests that wait for time to pass instead of for an event.
+// Sleep reports tests that wait for time to pass instead of for an event. In a
+// file about testing/synctest a sleep is how its clock is moved, and costs none.
 func Sleep(f *File) []Finding {
-	if !f.Test() {
+	if !f.Test() || f.imports("testing/synctest") {
 		return nil
 	}
 	return f.calls("sleep", "wait for an event, or use testing/synctest", func(pkg, name string) bool {
@@ -157,6 +160,12 @@ func Doc(files []*File) []Finding {
 	}
 	sort.Slice(found, func(i, j int) bool { return found[i].Pos < found[j].Pos })
 	return found
+}
+
+func (f *File) imports(name string) bool {
+	return slices.ContainsFunc(f.AST.Imports, func(spec *ast.ImportSpec) bool {
+		return spec.Path.Value == strconv.Quote(name)
+	})
 }
 
 // calls reports uses of names of imported packages that bad selects.

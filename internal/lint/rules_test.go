@@ -38,6 +38,7 @@ func TestRules(t *testing.T) {
 		{"long file", "wal/a.go", "package wal\n" + strings.Repeat("\n", 600), []string{"size"}},
 		{"sleep in test", "wal/a_test.go", "package wal\nimport \"time\"\nfunc f() { time.Sleep(1) }\n", []string{"sleep"}},
 		{"sleep under another name", "wal/a_test.go", "package wal\nimport t \"time\"\nfunc f() { t.Sleep(1) }\n", []string{"sleep"}},
+		{"sleep on the clock of synctest", "wal/a_test.go", "package wal\nimport (\n\"time\"\n_ \"testing/synctest\"\n)\nfunc f() { time.Sleep(1) }\n", nil},
 		{"print in library", "wal/a.go", "package wal\nimport \"fmt\"\nfunc f() { fmt.Println() }\n", []string{"print"}},
 		{"stderr in library", "wal/a.go", "package wal\nimport \"os\"\nvar w = os.Stderr\n", []string{"print"}},
 		{"print in command", "cmd/nodedb/a.go", "package main\nimport \"fmt\"\nfunc f() { fmt.Println() }\n", nil},
