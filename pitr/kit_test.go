@@ -523,3 +523,10 @@ func (k *kit) over(t tb, store archive.Store) *kit {
 	check(t, err)
 	return &c
 }
+
+// newStageFS is a file system with the parent of /data/node.
+func newStageFS(t tb) *vfs.MemFS {
+	fs := vfs.NewMem()
+	check(t, fs.MkdirAll("/data", 0o755))
+	return fs
+}

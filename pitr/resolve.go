@@ -34,7 +34,7 @@ func (r *resolver) resolve(ctx context.Context) (resolved, error) {
 		return resolved{}, r.outside(0, 0, reason)
 	}
 	if t.Timeline != 0 && r.h.branches[t.Timeline] == nil {
-		return resolved{}, r.outside(0, 0, fmt.Sprintf("the archive knows no timeline %d", uint32(t.Timeline)))
+		return resolved{}, r.outside(0, t.LSN, fmt.Sprintf("the archive knows no timeline %d", uint32(t.Timeline)))
 	}
 	switch {
 	case t.LSN != 0:
