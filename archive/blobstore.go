@@ -66,35 +66,40 @@ func (s *blobStore) Create(ctx context.Context, key string, body io.ReaderAt, si
 	if err := s.check(ctx, key); err != nil {
 		return s.fail(ctx, "create", key, err)
 	}
+	if size < 0 {
+		return s.fail(ctx, "create", key, fmt.Errorf("%w: size %d", ErrRefused, size))
+	}
+	wctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	src := &source{body: body, size: size, fail: cancel}
 	var err error
 	if s.s3 != nil {
-		err = s.s3.create(ctx, key, body, size)
+		err = s.s3.create(wctx, key, src)
 	} else {
-		err = s.createPortable(ctx, key, body, size)
+		err = s.createPortable(wctx, cancel, key, src)
 	}
-	if err != nil {
-		return s.fail(ctx, "create", key, err)
+	serr := src.stop()
+	switch {
+	case err == nil:
+		s.seen.Store(true)
+		return nil
+	case serr != nil && ctx.Err() == nil:
+		return &StoreError{Op: "create", Store: s.shown, Key: key, Class: ErrBody, Err: serr}
 	}
-	s.seen.Store(true)
-	return nil
+	return s.fail(ctx, "create", key, err)
 }
 
 // createPortable aborts by cancelling the writer's context before Close: a
 // plain Close after a failed copy would publish what was copied so far.
-func (s *blobStore) createPortable(ctx context.Context, key string, body io.ReaderAt, size int64) error {
-	wctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	w, err := s.bucket.NewWriter(wctx, s.prefix+key, &blob.WriterOptions{
+func (s *blobStore) createPortable(ctx context.Context, cancel func(), key string, src *source) error {
+	w, err := s.bucket.NewWriter(ctx, s.prefix+key, &blob.WriterOptions{
 		BufferSize: blobBufferBytes, MaxConcurrency: blobConcurrency,
 		ContentType: octetStream, IfNotExist: true,
 	})
 	if err != nil {
 		return err
 	}
-	n, err := io.CopyBuffer(onlyWriter{w}, onlyReader{io.NewSectionReader(body, 0, size)}, make([]byte, copyBufferBytes))
-	if err == nil && n != size {
-		err = io.ErrUnexpectedEOF
-	}
+	_, err = io.CopyBuffer(onlyWriter{w}, onlyReader{src.reader()}, make([]byte, copyBufferBytes))
 	if err == nil {
 		err = ctx.Err()
 	}

@@ -28,6 +28,9 @@ var (
 	// ErrRefused: the store understood the request and will not do it; the
 	// same request will not do better later.
 	ErrRefused = errors.New("archive: request refused by store")
+	// ErrBody: the body that was to be stored cannot be read, or is shorter
+	// than promised. The store has no part in it.
+	ErrBody = errors.New("archive: body to store cannot be read")
 )
 
 // Errors that are not a store's.

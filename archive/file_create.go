@@ -11,7 +11,6 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,22 +34,30 @@ func (s *fileStore) Create(ctx context.Context, key string, body io.ReaderAt, si
 	if size < 0 {
 		return s.fail(ctx, "create", key, fmt.Errorf("%w: size %d", ErrRefused, size))
 	}
-	src := &guardedBody{body: body}
+	src := &source{body: body, size: size}
 	_, err := await(ctx, s, func() (struct{}, error) {
 		var err error
 		for range tempTriesMax {
-			err = s.create(ctx, key, io.NewSectionReader(src, 0, size), size)
+			err = s.create(ctx, key, src.reader(), size)
 			if !errors.Is(err, errRestart) {
 				break
 			}
 		}
 		return struct{}{}, err
 	})
-	src.stop()
-	if err != nil {
-		return s.fail(ctx, "create", key, err)
+	return s.created(ctx, key, src, err)
+}
+
+// created ends the use of the body and gives the outcome its class.
+func (s *fileStore) created(ctx context.Context, key string, src *source, err error) error {
+	serr := src.stop()
+	switch {
+	case err == nil:
+		return nil
+	case serr != nil && ctx.Err() == nil:
+		return &StoreError{Op: "create", Store: s.shown, Key: key, Class: ErrBody, Err: serr}
 	}
-	return nil
+	return s.fail(ctx, "create", key, err)
 }
 
 // errRestart: the ground under a Create was removed; nothing was published.
@@ -276,27 +283,4 @@ func (r readerCtx) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	return r.r.Read(p)
-}
-
-// guardedBody lets Create return while its goroutine is stuck in the file
-// system, without that goroutine ever reading the caller's body afterwards.
-type guardedBody struct {
-	mu      sync.Mutex
-	body    io.ReaderAt
-	stopped bool
-}
-
-func (g *guardedBody) ReadAt(p []byte, off int64) (int, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.stopped {
-		return 0, context.Canceled
-	}
-	return g.body.ReadAt(p, off)
-}
-
-func (g *guardedBody) stop() {
-	g.mu.Lock()
-	g.stopped = true
-	g.mu.Unlock()
 }

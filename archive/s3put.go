@@ -109,13 +109,13 @@ func (c *s3Creator) options(o *s3.Options) {
 	}
 }
 
-func (c *s3Creator) create(ctx context.Context, key string, body io.ReaderAt, size int64) error {
-	if size > c.multipartBytes {
-		return c.createParts(ctx, key, body, size)
+func (c *s3Creator) create(ctx context.Context, key string, src *source) error {
+	if src.size > c.multipartBytes {
+		return c.createParts(ctx, key, src)
 	}
 	in := &s3.PutObjectInput{
 		Bucket: &c.bucket, Key: aws.String(s3Key(c.prefix + key)),
-		Body: io.NewSectionReader(body, 0, size), ContentLength: &size,
+		Body: src.reader(), ContentLength: &src.size,
 		ContentType: aws.String("application/octet-stream"), IfNoneMatch: aws.String("*"),
 		ServerSideEncryption: c.sse,
 	}
@@ -128,7 +128,7 @@ func (c *s3Creator) create(ctx context.Context, key string, body io.ReaderAt, si
 
 // createParts sends a large object in parts, one after the other; only the
 // completing request makes it visible, and that one carries the condition.
-func (c *s3Creator) createParts(ctx context.Context, key string, body io.ReaderAt, size int64) error {
+func (c *s3Creator) createParts(ctx context.Context, key string, src *source) error {
 	in := &s3.CreateMultipartUploadInput{
 		Bucket: &c.bucket, Key: aws.String(s3Key(c.prefix + key)),
 		ContentType: aws.String("application/octet-stream"), ServerSideEncryption: c.sse,
@@ -140,7 +140,7 @@ func (c *s3Creator) createParts(ctx context.Context, key string, body io.ReaderA
 	if err != nil {
 		return err
 	}
-	parts, err := c.sendParts(ctx, in.Key, up.UploadId, body, size)
+	parts, err := c.sendParts(ctx, in.Key, up.UploadId, src)
 	if err == nil {
 		_, err = c.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 			Bucket: &c.bucket, Key: in.Key, UploadId: up.UploadId, IfNoneMatch: aws.String("*"),
@@ -162,14 +162,14 @@ func (c *s3Creator) createParts(ctx context.Context, key string, body io.ReaderA
 	return err
 }
 
-func (c *s3Creator) sendParts(ctx context.Context, key, upload *string, body io.ReaderAt, size int64) ([]types.CompletedPart, error) {
-	partBytes := max(c.multipartBytes, (size+s3PartsMax-1)/s3PartsMax)
+func (c *s3Creator) sendParts(ctx context.Context, key, upload *string, src *source) ([]types.CompletedPart, error) {
+	partBytes := max(c.multipartBytes, (src.size+s3PartsMax-1)/s3PartsMax)
 	var parts []types.CompletedPart
-	for off := int64(0); off < size; off += partBytes {
-		n, number := min(partBytes, size-off), int32(len(parts)+1)
+	for off := int64(0); off < src.size; off += partBytes {
+		n, number := min(partBytes, src.size-off), int32(len(parts)+1)
 		out, err := c.client.UploadPart(ctx, &s3.UploadPartInput{
 			Bucket: &c.bucket, Key: key, UploadId: upload, PartNumber: &number,
-			Body: io.NewSectionReader(body, off, n), ContentLength: &n,
+			Body: io.NewSectionReader(src, off, n), ContentLength: &n,
 		}, c.options)
 		if err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,17 +80,26 @@ func testCancelledMidway(t *testing.T, s archive.Store) {
 func testBadBody(t *testing.T, s archive.Store) {
 	data := pattern(4, 11<<20)
 	errBody := errors.New("source went away")
-	for name, body := range map[string]io.ReaderAt{
-		"error at start":  &hookBody{data: data, hook: func() error { return errBody }},
-		"error midway":    &hookBody{data: data, at: 8 << 20, hook: func() error { return errBody }},
-		"short":           bytes.NewReader(data[:10<<20]),
-		"short and empty": bytes.NewReader(nil),
+	for _, c := range []struct {
+		name  string
+		body  io.ReaderAt
+		cause error
+	}{
+		{"error at start", &hookBody{data: data, hook: func() error { return errBody }}, errBody},
+		{"error midway", &hookBody{data: data, at: 8 << 20, hook: func() error { return errBody }}, errBody},
+		// The source's file is gone: that does not make the object absent.
+		{"file gone", &hookBody{data: data, at: 9 << 20, hook: func() error { return fs.ErrNotExist }}, fs.ErrNotExist},
+		{"short", bytes.NewReader(data[:10<<20]), io.ErrUnexpectedEOF},
+		{"short and empty", bytes.NewReader(nil), io.ErrUnexpectedEOF},
 	} {
-		if err := s.Create(t.Context(), "bad", body, int64(len(data))); err == nil {
-			t.Errorf("%s: Create succeeded", name)
+		err := s.Create(t.Context(), "bad", c.body, int64(len(data)))
+		wantClass(t, c.name, err, archive.ErrBody)
+		wantClass(t, c.name, err, c.cause)
+		if errors.Is(err, archive.ErrNotFound) || archive.Retryable(err) {
+			t.Errorf("%s: %v is of a second class", c.name, err)
 		}
 		if got := listKeys(t, s, "", ""); len(got) > 0 {
-			t.Fatalf("%s: a failed Create left %q", name, got)
+			t.Fatalf("%s: a failed Create left %q", c.name, got)
 		}
 	}
 	mustCreate(t, s, "bad", []byte("good"))
