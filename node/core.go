@@ -175,6 +175,9 @@ func (c *core) Recovered(_ *tpc.Core, p *tpc.PanicError) {
 		}
 		return
 	}
+	if p.Where == "maintain" && c.open != nil {
+		c.rewind(c.open, c.undo)
+	}
 	if s := c.applying; s != nil {
 		c.applying = nil
 		c.condemn(s, p)

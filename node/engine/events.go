@@ -34,7 +34,7 @@ func (l *storeLogger) Fatalf(format string, args ...any) {
 }
 
 // listener follows flushes and compactions. Pebble calls it with its mutex held:
-// nothing here may block or call the store.
+// nothing here may call the store, and only a stopped store may be held up.
 func (v *VShard) listener(s *store) *pebble.EventListener {
 	var flushErr error // of the flush that just ended; flushes are serial
 	return &pebble.EventListener{
@@ -55,6 +55,11 @@ func (v *VShard) listener(s *store) *pebble.EventListener {
 			}
 			s.fence.failures.Add(1)
 			v.log.Warn("background work of store failed", "err", err)
+			if s.fence.err() != nil {
+				// Pebble tries again at once, and may fail without a call of
+				// the file system that the fence could hold back.
+				s.fence.wait()
+			}
 			if flushErr != nil && errors.Is(err, flushErr) {
 				s.flushFailed(err)
 			}

@@ -37,6 +37,9 @@ func (v *VShard) Files(ctx context.Context, dst string) (Files, error) {
 	if err := v.store.db.Checkpoint(dst); err != nil {
 		return Files{}, v.Damage(fmt.Errorf("export vshard %04x: %w", v.id, err))
 	}
+	if err := v.storeErr(); err != nil {
+		return Files{}, errors.Join(err, v.shared.opts.FS.RemoveAll(dst))
+	}
 	f, err := v.describe(dst)
 	if err != nil {
 		return Files{}, errors.Join(err, v.shared.opts.FS.RemoveAll(dst))

@@ -15,6 +15,7 @@ import (
 //     Pebble wants the process to end then. A node must go on answering reads,
 //     so instead the fence breaks: from then on the store changes nothing on
 //     disk, not even removes a file, and Reopen finds what really is there.
+//     It is the same when a directory cannot be synced, where Pebble panics.
 //   - When flushes fail because the disk is full, Pebble tries again at once and
 //     for ever. The fence makes each retry wait.
 //
@@ -29,6 +30,8 @@ type fence struct {
 const (
 	retryWaitMin = 10 * time.Millisecond
 	retryWaitMax = time.Second
+	// brokenWait paces what a stopped store cannot stop trying.
+	brokenWait = 100 * time.Millisecond
 )
 
 func newFence(fs vfs.FS) *fence {
@@ -48,12 +51,14 @@ func (f *fence) err() error {
 // wait holds back a retry of background work that failed.
 func (f *fence) wait() {
 	n := f.failures.Load()
-	if n == 0 && f.broken.Load() == nil {
+	var d time.Duration
+	switch {
+	case f.broken.Load() != nil:
+		d = brokenWait
+	case n == 0:
 		return
-	}
-	d := retryWaitMax
-	if n < 8 && f.broken.Load() == nil {
-		d = min(retryWaitMin<<n, retryWaitMax)
+	default:
+		d = min(retryWaitMin<<min(n-1, 10), retryWaitMax)
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -135,6 +140,15 @@ func (f *fence) MkdirAll(dir string, perm os.FileMode) error {
 	return f.FS.MkdirAll(dir, perm)
 }
 
+// OpenDir is part of vfs.FS.
+func (f *fence) OpenDir(name string) (vfs.File, error) {
+	d, err := f.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &fencedDir{File: d, fence: f}, nil
+}
+
 // Unwrap is part of vfs.FS.
 func (f *fence) Unwrap() vfs.FS { return f.FS }
 
@@ -182,4 +196,23 @@ func (f *fencedFile) SyncTo(length int64) (bool, error) {
 		return false, err
 	}
 	return f.File.SyncTo(length)
+}
+
+// fencedDir is a directory that was opened to be synced.
+type fencedDir struct {
+	vfs.File
+	fence *fence
+}
+
+// Sync is part of vfs.File. It reports no error, because Pebble would panic on
+// one on its own goroutine; it breaks the fence instead, and whoever relies on
+// the sync asks for VShard.storeErr before believing it.
+func (d *fencedDir) Sync() error {
+	if d.fence.err() != nil {
+		return nil
+	}
+	if err := d.File.Sync(); err != nil {
+		d.fence.breakWith(err)
+	}
+	return nil
 }

@@ -77,6 +77,9 @@ func (v *VShard) flush(s *store, frozen []frozenState) error {
 	// removes them, and the WAL is applied from the older flushed LSN.
 	select {
 	case <-flushed:
+		if err := v.storeErr(); err != nil {
+			return err
+		}
 		s.flushSucceeded()
 		return nil
 	case <-failed:
@@ -109,6 +112,9 @@ func (v *VShard) Flushed() (wal.LSN, error) {
 		return 0, err
 	}
 	defer ref.Release()
+	if err := v.storeErr(); err != nil {
+		return 0, err // what is on disk is not known
+	}
 	it, err := v.store.db.NewIter(&pebble.IterOptions{
 		LowerBound:                []byte{0x00},
 		UpperBound:                []byte{0x01},
@@ -121,7 +127,9 @@ func (v *VShard) Flushed() (wal.LSN, error) {
 	if err := errors.Join(err, it.Close()); err != nil {
 		return 0, v.Damage(fmt.Errorf("read flushed lsn: %w", err))
 	}
-	return lsn, nil
+	// A version that is visible was installed after its manifest was synced, or
+	// after the sync of its directory failed: that shows by now.
+	return lsn, v.storeErr()
 }
 
 func (v *VShard) durableLSN(it *pebble.Iterator) (wal.LSN, error) {

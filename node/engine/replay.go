@@ -64,7 +64,7 @@ func (v *VShard) NewReplay(opts *ReplayOptions) (*Replay, error) {
 		n = int(v.shared.opts.ReplayBytes) / int(2*max(v.shared.open.Load(), 1))
 	}
 	// A table that is ingested must not overlap a memtable.
-	if err := v.store.db.Flush(); err != nil {
+	if err := v.flush(v.store, nil); err != nil {
 		return nil, fmt.Errorf("flush before replay: %w", err)
 	}
 	r := &Replay{

@@ -24,7 +24,7 @@ func (v *VShard) ingestRun(r *run, name string) error {
 	if err := v.store.db.Ingest(context.Background(), []string{path}); err != nil {
 		return v.runError(fmt.Errorf("ingest table of replay: %w", err))
 	}
-	return nil
+	return v.storeErr()
 }
 
 func (v *VShard) runError(err error) error {

@@ -107,6 +107,9 @@ func (v *VShard) openStore() (err error) {
 			err = errors.Join(err, s.db.Close())
 		}
 	}()
+	if err := v.storeErr(); err != nil {
+		return err
+	}
 	if err := v.checkIdentity(s.db); err != nil {
 		return err
 	}

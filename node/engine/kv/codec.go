@@ -99,10 +99,10 @@ type Result struct {
 }
 
 const (
-	headerLen    = 8
+	headerLen      = 8
 	mutationLen    = 12
-	dueLen       = 16
-	flagExpiry   = 1 << 0
+	dueLen         = 16
+	flagExpiry     = 1 << 0
 	mutationPut    = 1
 	mutationDelete = 2
 )
