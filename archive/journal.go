@@ -69,7 +69,6 @@ type journal struct {
 	file     vfs.File // nil: not usable, next rewrite tries again
 	end      int64    // where the next line goes
 	room     int64    // where the preallocated bytes end
-	rewrote  bool     // the last rewrite worked: it holds all that memory holds
 	err      error    // why it is not usable; nil when it is
 	timeline wal.Timeline
 	entries  map[journalID]journalLine // newest line of each segment or gap
@@ -132,17 +131,15 @@ func (j *journal) add(l journalLine, durable bool) error {
 	l.Timeline = j.timeline
 	j.apply(l)
 	line := appendLine(nil, l)
-	if j.file == nil || j.end+int64(len(line)) > j.room {
-		j.rewrite() // the new file holds the new line
-	}
-	if j.file != nil && !j.rewrote {
+	full := j.file == nil || j.end+int64(len(line)) > j.room
+	rewritten := full && j.rewrite() // then the new file holds the line
+	if j.file != nil && !rewritten {
 		if _, err := j.file.WriteAt(line, j.end); err != nil {
 			j.fail("append", err)
 		} else {
 			j.end += int64(len(line))
 		}
 	}
-	j.rewrote = false
 	if j.file != nil && durable {
 		if err := j.file.Sync(); err != nil {
 			j.fail("sync", err)
@@ -153,7 +150,7 @@ func (j *journal) add(l journalLine, durable bool) error {
 
 // rewrite starts a new file with what memory holds, and zeroes after it. When
 // that fails the old file, if there is one, goes on beyond its room.
-func (j *journal) rewrite() {
+func (j *journal) rewrite() bool {
 	j.prune()
 	var data []byte
 	for _, store := range slices.Sorted(maps.Keys(j.archived)) {
@@ -171,13 +168,14 @@ func (j *journal) rewrite() {
 	}
 	switch {
 	case err == nil:
-		j.end, j.room, j.err, j.rewrote = end, int64(len(data)), nil, true
+		j.end, j.room, j.err = end, int64(len(data)), nil
 	case j.file == nil:
 		j.fail("rewrite", err)
 	default:
 		j.failures++
 		j.room += journalRoom
 	}
+	return err == nil
 }
 
 // fail gives the file up until the next rewrite. A failed write or sync is
