@@ -6,12 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 )
 
 // The small objects of an archive (epochs, gaps, pins, manifests) are JSON
 // documents with a "version". A reader passes over fields that it does not
 // know, and refuses a version above its own with ErrVersion.
+//
+// "crc32c" is the checksum of everything else, without which a flipped digit
+// would be another fork LSN: CRC-32C, 8 hex digits, of the document without it,
+// keys sorted and no white space. It does not depend on layout, and a document
+// without it is taken as it is, so that a person can write one.
+const sumField = "crc32c"
 
 // decodeJSON reads one document of at most the given version into v.
 func decodeJSON(data []byte, versionMax int, v any) error {
@@ -27,15 +34,46 @@ func decodeJSON(data []byte, versionMax int, v any) error {
 	case *head.Version > versionMax:
 		return fmt.Errorf("%w: version %d, known up to %d", ErrVersion, *head.Version, versionMax)
 	}
+	want, got, err := jsonSums(data)
+	if err != nil {
+		return err
+	}
+	if want != nil && want != got {
+		return fmt.Errorf("has checksum %s and says %v", got, want)
+	}
 	return json.Unmarshal(data, v)
 }
 
+// jsonSums is the checksum that a document says it has, nil if it says none,
+// and the one that it has.
+func jsonSums(data []byte) (says any, has string, err error) {
+	var fields map[string]any
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err := d.Decode(&fields); err != nil {
+		return nil, "", err
+	}
+	says = fields[sumField]
+	delete(fields, sumField)
+	plain, err := json.Marshal(fields)
+	if err != nil {
+		return nil, "", err
+	}
+	return says, fmt.Sprintf("%08x", crc32.Checksum(plain, castagnoli)), nil
+}
+
+// encodeJSON writes an object with at least one field.
 func encodeJSON(v any) ([]byte, error) {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return nil, err
 	}
-	return append(data, '\n'), nil
+	_, sum, err := jsonSums(data)
+	if err != nil {
+		return nil, err
+	}
+	open := bytes.TrimSuffix(data, []byte("\n}"))
+	return fmt.Appendf(open, ",\n  %q: %q\n}\n", sumField, sum), nil
 }
 
 // readSmall reads a whole object of at most bytesMax bytes.
