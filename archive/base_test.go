@@ -320,6 +320,7 @@ func TestHostileManifest(t *testing.T) {
 		}
 		files := m["vshards"].([]any)[0].(map[string]any)["files"].([]any)
 		change(m, files[0].(map[string]any))
+		delete(m, "crc32c") // would find every change before its meaning is looked at
 		data, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)
