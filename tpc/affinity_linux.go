@@ -30,3 +30,6 @@ func pinThread(cpu int) error {
 	}
 	return nil
 }
+
+// onMainThread reports whether the caller runs on the process's first thread.
+func onMainThread() bool { return unix.Gettid() == unix.Getpid() }

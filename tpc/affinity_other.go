@@ -9,3 +9,5 @@ func allowedCPUs() ([]int, error) {
 }
 
 func pinThread(int) error { return nil }
+
+func onMainThread() bool { return false }

@@ -12,17 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// echo is the smallest task: it answers.
-type echo struct {
-	header Header
-	waiter Waiter
-	err    error
-}
-
-func (e *echo) Header() *Header { return &e.header }
-func (e *echo) Run(*Core)       { e.waiter.Done() }
-func (e *echo) Fail(err error)  { e.err = err; e.waiter.Done() }
-
 // BenchmarkRoundTrip is one closed-loop request per client: through a core and
 // back. The baselines stand beside it: "literal" is a locked thread that parks
 // in poll after every drain and is signalled for every request, "goroutine" is

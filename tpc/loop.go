@@ -5,9 +5,27 @@ import (
 	"runtime/debug"
 )
 
-// thread is the life of a core's goroutine. It never unlocks its thread.
-func (c *Core) thread() {
+// launch runs the core on a new goroutine that is locked to a thread other than
+// the process's first: that one cannot end, so it would stay behind with the
+// core's affinity.
+func (c *Core) launch() {
 	runtime.LockOSThread()
+	if !onMainThread() {
+		c.thread()
+		return // locked, so the thread ends here
+	}
+	elsewhere := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		close(elsewhere)
+		c.thread()
+	}()
+	<-elsewhere // until then the first thread is taken
+	runtime.UnlockOSThread()
+}
+
+// thread is the life of a core. It never unlocks its thread.
+func (c *Core) thread() {
 	debug.SetPanicOnFault(true)
 	if !c.begin() {
 		return
@@ -17,7 +35,7 @@ func (c *Core) thread() {
 		if !finished {
 			// runtime.Goexit in a task: it was answered as a panic, and this
 			// thread ends. Another one takes over the core as it stands.
-			go c.thread()
+			go c.launch()
 		}
 	}()
 	c.loop()

@@ -16,7 +16,7 @@ type CoreMetrics struct {
 	Cancelled  uint64 // answered with context.Canceled without having run
 	Refused    uint64 // not accepted: queue full, degraded, or closed
 	Rejected   uint64 // accepted, then answered with ErrCoreDegraded or ErrClosed
-	Depth      int    // tasks waiting now
+	Depth      int    // tasks waiting, those of the run in progress included
 	DepthMax   int    // most tasks that were found waiting at the start of an iteration
 	Iterations uint64
 	Maintains  uint64        // slices of maintenance

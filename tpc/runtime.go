@@ -62,7 +62,7 @@ func New(opts *Options) (*Runtime, error) {
 
 func (r *Runtime) start() error {
 	for _, c := range r.cores {
-		go c.thread()
+		go c.launch()
 	}
 	var errs []error
 	for _, c := range r.cores {
