@@ -76,8 +76,8 @@ func (n *Node) appendControl(ctx context.Context, typ wal.Type, payload []byte) 
 }
 
 // RestorePoint names the LSN that it returns: a restore to the point holds every
-// write that was acknowledged before the call. Names may be used again; a
-// restore takes the newest.
+// write that was acknowledged before the call. A name should be used once: a
+// restore to one that stands for several LSNs asks which is meant.
 func (n *Node) RestorePoint(ctx context.Context, name string) (wal.LSN, time.Time, error) {
 	if !validPointName(name) {
 		return 0, time.Time{}, fmt.Errorf("%w: %q", ErrPointName, name)

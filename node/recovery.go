@@ -34,11 +34,13 @@ func (n *Node) recover() error {
 		return err
 	}
 	began := n.opts.Clock()
-	n.recovery = Recovery{From: low + 1, LSN: low, To: end}
-	n.watermarks.checkpointed.Store(uint64(low))
-	if low < end {
-		if err := n.replay(low+1, end); err != nil {
-			return fmt.Errorf("replay the log from LSN %d: %w", low+1, err)
+	// A restored node's log begins above the LSN it was restored to.
+	from := max(low+1, n.meta.FirstLSN)
+	n.recovery = Recovery{From: from, LSN: from - 1, To: end}
+	n.watermarks.checkpointed.Store(uint64(from - 1))
+	if from <= end {
+		if err := n.replay(from, end); err != nil {
+			return fmt.Errorf("replay the log from LSN %d: %w", from, err)
 		}
 	}
 	n.recovery.LSN, n.recovery.Done = end, true
