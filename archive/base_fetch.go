@@ -176,7 +176,7 @@ func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile)
 	defer func() { _ = r.Close() }()
 	plain, err := Unseal(r)
 	if err != nil {
-		return err
+		return f.placed(full, err)
 	}
 	defer func() { _ = plain.Close() }()
 	tmp := path + fetchSuffix
@@ -189,6 +189,7 @@ func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile)
 	n, err := io.Copy(io.MultiWriter(file, sum), io.LimitReader(plain, mf.Bytes+1))
 	switch {
 	case err != nil:
+		err = f.placed(full, err)
 	case n != mf.Bytes:
 		err = objectErr(f.store, full, fmt.Sprintf("does not have the %d bytes that the manifest promises", mf.Bytes), nil)
 	case hex.EncodeToString(sum.Sum(nil)) != mf.SHA256:
@@ -205,6 +206,17 @@ func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile)
 	}
 	// Crash here: a complete file under a temporary name, fetched again.
 	return f.FS.Rename(tmp, path)
+}
+
+// placed gives damage that was found while decompressing its place.
+func (f *baseFetch) placed(full string, err error) error {
+	var oe *ObjectError
+	if !errors.As(err, &oe) || oe.Key != "" {
+		return err
+	}
+	damaged := *oe
+	damaged.Store, damaged.Key = f.store.URL(), full
+	return &damaged
 }
 
 func (f *baseFetch) syncDirs() error {

@@ -114,10 +114,20 @@ func (s *sources) merge() *history {
 			}
 		}
 	}
+	inferred := make(map[wal.Epoch]archive.EpochInfo)
 	for key, sg := range seen {
 		k, _ := segmentKey(key) // was made by String
 		b := h.branch(k.Timeline)
 		b.segments = append(b.segments, *sg)
+		if e, ok := inferred[sg.epoch]; !epochs[sg.epoch] && (!ok || sg.first < e.FirstLSN) {
+			inferred[sg.epoch] = archive.EpochInfo{Timeline: k.Timeline, Epoch: sg.epoch, FirstLSN: sg.first}
+		}
+	}
+	// An epoch whose object is damaged, or listed late, still fences: it began
+	// where its first segment does.
+	for _, e := range inferred {
+		b := h.branch(e.Timeline)
+		b.epochs = append(b.epochs, epochStart{epoch: e.Epoch, first: e.FirstLSN})
 	}
 	for _, bs := range bases {
 		b := h.branch(bs.timeline)
