@@ -15,9 +15,9 @@ const pointsMax = 4096
 // Appender is one core's door to the log. Append and Commit belong to one
 // goroutine.
 type Appender struct {
-	log   *Log
-	wake  func()
-	group *group // the last group that got a record; guarded by log.mu
+	log  *Log
+	wake func()
+	last LSN // of the last batch; tells whether the pending group knows the appender; guarded by log.mu
 }
 
 // NewAppender returns a door. After every group commit that held records of
@@ -43,11 +43,14 @@ func (a *Appender) Append(b *Batch) (first LSN, timeMicros int64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first, timeMicros, err = l.append(b)
-	if err == nil && a.group != l.mu.pending {
-		a.group = l.mu.pending
-		a.group.appenders = append(a.group.appenders, a)
+	if err != nil {
+		return 0, 0, err
 	}
-	return first, timeMicros, err
+	if g := l.mu.pending; a.last < g.first {
+		g.appenders = append(g.appenders, a)
+	}
+	a.last = first
+	return first, timeMicros, nil
 }
 
 // Commit writes and syncs what is pending on the caller's thread when nobody is

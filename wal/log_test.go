@@ -131,3 +131,5 @@ func TestTruncateEverythingKeepsThePosition(t *testing.T) {
 
 // bgCtx is for scenarios that outlive no test but have none at hand.
 var bgCtx = context.Background()
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
