@@ -31,7 +31,7 @@ func classify(ctx context.Context, err error) error {
 	if cerr := ctx.Err(); cerr != nil {
 		return cerr
 	}
-	for _, own := range []error{ErrBadKey, ErrRefused, io.ErrUnexpectedEOF} {
+	for _, own := range []error{ErrBadKey, ErrRefused, ErrNoStore, ErrExists, io.ErrUnexpectedEOF} {
 		if errors.Is(err, own) {
 			if own == io.ErrUnexpectedEOF {
 				return ErrUnreachable

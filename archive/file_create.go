@@ -157,9 +157,9 @@ func kindOf(m fs.FileMode) string {
 
 // openRoot opens the store's directory, making it when it is missing.
 func (s *fileStore) openRoot() (*os.Root, error) {
-	root, err := os.OpenRoot(s.dir)
+	root, err := s.openDir()
 	if !errors.Is(err, fs.ErrNotExist) {
-		return root, rootErrNil(err)
+		return root, err
 	}
 	// Made from the top down, each name synced in its parent, so that no
 	// object can be durable below a name that is not.
@@ -182,15 +182,7 @@ func (s *fileStore) openRoot() (*os.Root, error) {
 			return nil, err
 		}
 	}
-	root, err = os.OpenRoot(s.dir)
-	return root, rootErrNil(err)
-}
-
-func rootErrNil(err error) error {
-	if err == nil {
-		return nil
-	}
-	return rootErr(err)
+	return s.openDir()
 }
 
 // settle makes dir and its parents durable, and clears dir of what dead

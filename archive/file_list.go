@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -71,12 +70,12 @@ func (w *fileWalk) walk(dir string) (bool, error) {
 
 // read gives the entries of dir that may lead to wanted keys, sorted.
 func (w *fileWalk) read(dir string) ([]entry, error) {
-	root, err := os.OpenRoot(w.s.dir)
+	root, err := w.s.openDir()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // the first Create makes it
 	}
 	if err != nil {
-		return nil, rootErr(err)
+		return nil, err
 	}
 	defer func() { _ = root.Close() }()
 	if dir == "" {

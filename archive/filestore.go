@@ -125,9 +125,9 @@ func (s *fileStore) ReadRange(ctx context.Context, key string, off, n int64) (io
 // openObject opens a regular file. O_NONBLOCK keeps a pipe that someone put
 // there from blocking the open.
 func (s *fileStore) openObject(key string) (*os.File, int64, error) {
-	root, err := os.OpenRoot(s.dir)
+	root, err := s.openDir()
 	if err != nil {
-		return nil, 0, rootErr(err)
+		return nil, 0, err
 	}
 	defer func() { _ = root.Close() }()
 	f, err := root.OpenFile(key, os.O_RDONLY|unix.O_NONBLOCK, 0)
@@ -154,14 +154,16 @@ func absent(err error) error {
 	return err
 }
 
-// rootErr keeps trouble with the store's own directory apart from trouble
-// with an object. A directory that is not there is an empty store; a file in
-// its place is none.
-func rootErr(err error) error {
-	if errors.Is(err, unix.ENOTDIR) {
-		return &StoreError{Op: "open", Class: ErrNoStore, Err: err}
+// openDir opens the store's directory. One that is not there is an empty
+// store; a file in its place is none.
+func (s *fileStore) openDir() (*os.Root, error) {
+	root, err := os.OpenRoot(s.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if info, serr := os.Stat(s.dir); serr == nil && !info.IsDir() {
+			return nil, fmt.Errorf("%w: %s is no directory", ErrNoStore, s.dir)
+		}
 	}
-	return err
+	return root, err
 }
 
 func (s *fileStore) Stat(ctx context.Context, key string) (Object, error) {
@@ -169,9 +171,9 @@ func (s *fileStore) Stat(ctx context.Context, key string) (Object, error) {
 		return Object{}, s.fail(ctx, "stat", key, err)
 	}
 	o, err := await(ctx, s, func() (Object, error) {
-		root, err := os.OpenRoot(s.dir)
+		root, err := s.openDir()
 		if err != nil {
-			return Object{}, rootErr(err)
+			return Object{}, err
 		}
 		defer func() { _ = root.Close() }()
 		info, err := root.Lstat(key)
@@ -196,9 +198,9 @@ func (s *fileStore) Delete(ctx context.Context, key string) error {
 		return s.fail(ctx, "delete", key, err)
 	}
 	_, err := await(ctx, s, func() (struct{}, error) {
-		root, err := os.OpenRoot(s.dir)
+		root, err := s.openDir()
 		if err != nil {
-			return struct{}{}, rootErr(err)
+			return struct{}{}, err
 		}
 		defer func() { _ = root.Close() }()
 		info, err := root.Lstat(key)
