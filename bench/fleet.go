@@ -20,12 +20,17 @@ type candidate struct {
 	options map[string]string
 }
 
-// String names the setting: "pebble, 4 procs, memtable 64".
+// String names the setting: "pebble, 4 procs, memtable 64". Of a path it says
+// only what it is for.
 func (c candidate) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %d procs", c.side, c.procs)
 	for _, k := range slices.Sorted(maps.Keys(c.options)) {
-		fmt.Fprintf(&b, ", %s %s", k, c.options[k])
+		if v := c.options[k]; filepath.IsAbs(v) || v == "yes" {
+			fmt.Fprintf(&b, ", %s", k)
+		} else {
+			fmt.Fprintf(&b, ", %s %s", k, v)
+		}
 	}
 	return b.String()
 }

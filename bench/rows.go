@@ -56,10 +56,10 @@ var putGoals = []struct {
 }
 
 const (
-	putRow     = "durable put, %d writers"
-	putTailRow = "durable put, %d writers: p99"
-	putOpenRow = "durable put, open loop at half of pebble's rate: p99"
-	putPeerRow = "durable put, 64 writers, against %s"
+	putRow     = "durable put, writers: %d"
+	putTailRow = "durable put, writers: %d, p99"
+	putOpenRow = "durable put, open loop at half of pebble's rate, p99"
+	putPeerRow = "durable put, writers: 64, against %s"
 )
 
 var putGroup = group{
@@ -204,7 +204,7 @@ var logGroup = group{rows: []string{logRow, logRaftRow}, run: func(b *bench, wan
 	return rows, nil
 }}
 
-const readRow = "point read, %d readers, 1M keys"
+const readRow = "point read, readers: %d, 1M keys"
 
 var readGroup = group{
 	rows: []string{fmt.Sprintf(readRow, 1), fmt.Sprintf(readRow, 16)},

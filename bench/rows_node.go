@@ -46,7 +46,7 @@ func runIdleGroup(b *bench, _ func(string) bool) ([]Row, error) {
 	}, nil
 }
 
-const archiveRow = "archiving on against off, %d writers"
+const archiveRow = "archiving on against off, writers: %d"
 
 var archiveGroup = group{
 	rows: []string{fmt.Sprintf(archiveRow, 64), fmt.Sprintf(archiveRow, 256)},
@@ -57,8 +57,8 @@ var archiveGroup = group{
 		}
 		warm := call{Op: "warm"}
 		var rows []Row
-		for writers, g := range map[int]goal{64: atLeast(0.95), 256: {}} {
-			name := fmt.Sprintf(archiveRow, writers)
+		for _, writers := range []int{64, 256} {
+			name, g := fmt.Sprintf(archiveRow, writers), atLeast(0.95)
 			if !want(name) {
 				continue
 			}

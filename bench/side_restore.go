@@ -75,8 +75,12 @@ func (replaySide) open(dir string, options map[string]string) (err error) {
 		return err
 	}
 	slices.Sort(names)
-	for _, name := range names {
-		if err := r.segment(name); err != nil {
+	for i, name := range names {
+		err := r.segment(name)
+		if torn := new(wal.CorruptError); i == len(names)-1 && errors.As(err, &torn) {
+			break // a crash left the last segment without an end
+		}
+		if err != nil {
 			return fmt.Errorf("replay %s: %w", name, err)
 		}
 	}

@@ -18,8 +18,10 @@ const (
 )
 
 // svgStyle keeps text and lines readable on light and on dark pages: the browser
-// says which one it has, and the page's background shows through.
+// says which one it has. The plot brings its background along, so a viewer that
+// knows nothing of colour schemes shows a light plot.
 const svgStyle = `
+  .page { fill: #ffffff }
   text { font: 12px system-ui, sans-serif; fill: #24292f }
   .small { font-size: 11px; fill: #57606a }
   .grid { stroke: #d0d7de; stroke-width: 1 }
@@ -28,7 +30,7 @@ const svgStyle = `
   .spread { stroke: #24292f; stroke-width: 1.5 }
   .goal { stroke: #8250df; stroke-width: 3 }
   @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3 } .small { fill: #9198a1 }
+    .page { fill: #0d1117 } text { fill: #e6edf3 } .small { fill: #9198a1 }
     .grid { stroke: #3d444d } .even { stroke: #9198a1 }
     .yes { fill: #3fb950 } .no { fill: #e3883e } .none { fill: #7d9bc4 }
     .spread { stroke: #e6edf3 } .goal { stroke: #b98cff }
@@ -73,6 +75,7 @@ func drawSVG(rep report) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n", plotWidth, height, plotWidth, height)
 	fmt.Fprintf(&b, "<title>nodedb beside its peers</title>\n<style>%s</style>\n", svgStyle)
+	fmt.Fprintf(&b, "<rect class=\"page\" width=\"%d\" height=\"%d\" rx=\"6\"/>\n", plotWidth, height)
 	fmt.Fprintf(&b, "<text x=\"8\" y=\"20\" font-weight=\"600\">How many times better than the peer in the same run</text>\n")
 	fmt.Fprintf(&b, "<text x=\"8\" y=\"38\" class=\"small\">%d × %s, %s; whisker: smallest to largest of the pairs; upright mark: goal</text>\n", rep.CPUs, escape(rep.Machine), escape(rep.Go))
 	for e := left; e <= right; e++ {
@@ -82,7 +85,7 @@ func drawSVG(rep report) []byte {
 		}
 		at := x(math.Exp2(e))
 		fmt.Fprintf(&b, "<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>\n", class, at, at, headHeight-6, height-34)
-		fmt.Fprintf(&b, "<text class=\"small\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s×</text>\n", at, height-16, short(math.Exp2(e)))
+		fmt.Fprintf(&b, "<text class=\"small\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g×</text>\n", at, height-16, math.Exp2(e))
 	}
 	for i, r := range rows {
 		drawRow(&b, r, headHeight+i*rowHeight, x)
@@ -107,7 +110,7 @@ func drawRow(b *bytes.Buffer, r Row, top int, x func(float64) float64) {
 	if r.Goal.Bound > 0 {
 		at := x(r.advantage(r.Goal.Bound))
 		fmt.Fprintf(b, "<line class=\"goal\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>\n", at, at, middle-barHeight/2-3, middle+barHeight/2+3)
-		text += " (goal " + short(r.advantage(r.Goal.Bound)) + "×)"
+		text += fmt.Sprintf(" (goal %.3g×)", r.advantage(r.Goal.Bound))
 	}
 	fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\">%s</text>\n", plotWidth-rightWidth+12, middle+4, text)
 }
