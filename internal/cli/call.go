@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	ucli "github.com/urfave/cli/v2"
 )
@@ -90,6 +91,9 @@ func (c *Call) Uint(name string) uint { return c.flags.Uint(name) }
 // Uint64 is the value of an unsigned flag.
 func (c *Call) Uint64(name string) uint64 { return c.flags.Uint64(name) }
 
+// Duration is the value of a duration flag.
+func (c *Call) Duration(name string) time.Duration { return c.flags.Duration(name) }
+
 // Size is the value of a size flag in bytes.
 func (c *Call) Size(name string) int64 {
 	s, ok := c.flags.Generic(name).(*Size)
@@ -107,10 +111,6 @@ func (c *Call) Answer(doc any, text func(w io.Writer) error) error {
 	}
 	return text(c.Stdout)
 }
-
-// Answered tells that the verb has written to standard output by itself, so
-// that a failure adds no second document.
-func (c *Call) Answered() { c.s.answered = true }
 
 // Notef tells people on standard error what happens; silent with --json.
 func (c *Call) Notef(format string, args ...any) {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -196,9 +195,9 @@ func (b *Bar) text() string {
 	return text + ", " + FormatPerSecond(now, took)
 }
 
-// IsTerminal says whether w is a terminal.
-func IsTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// IsTerminal says whether a stream is a terminal.
+func IsTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

@@ -1,0 +1,315 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/pitr"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+func archiveVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "archive", Category: careCategory, Usage: "look after a node's archive",
+		Verbs: []*cli.Verb{
+			archiveListVerb(), archiveStatusVerb(), archivePushVerb(),
+			{
+				Name: "verify", Usage: "read every object again and check all that can be checked",
+				Flags: append(lookFlags(), &ucli.IntFlag{Name: "parallel", Value: 4, Usage: "objects read at a time"}),
+				Run:   cli.RunArchiveVerify,
+			},
+			archivePinVerb(), archiveUnpinVerb(),
+		},
+	}
+}
+
+// lookFlags are those of verbs that need no node, only its archive.
+func lookFlags() []ucli.Flag {
+	return []ucli.Flag{cli.ArchiveFlag(), cli.NodeIDFlag("`ID` of the node in the archive; not needed when there is only one")}
+}
+
+func archiveListVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "ls", Usage: "list what the archive holds", Run: runArchiveList,
+		Flags: append(lookFlags(), &ucli.StringFlag{Name: "kind", Value: "all", Usage: "`all`, segments, bases, epochs, gaps, pins or foreign"}),
+	}
+}
+
+type objectView struct {
+	Store string    `json:"store"`
+	Kind  string    `json:"kind"`
+	Key   string    `json:"key"`
+	Bytes int64     `json:"bytes"`
+	Time  time.Time `json:"modified"`
+	Note  string    `json:"note,omitempty"`
+}
+
+var archiveKinds = map[string]bool{"all": true, "segments": true, "bases": true, "epochs": true, "gaps": true, "pins": true, "foreign": true}
+
+func runArchiveList(c *cli.Call) error {
+	kind := c.String("kind")
+	if !archiveKinds[kind] {
+		return cli.Usagef("--kind is %q, want all, segments, bases, epochs, gaps, pins or foreign", kind)
+	}
+	archives, stores, err := c.OpenArchives()
+	if err != nil {
+		return err
+	}
+	defer stores.Close()
+	objects := []objectView{}
+	for _, a := range archives {
+		catalog, err := a.Catalog(c.Context())
+		if err != nil {
+			return err
+		}
+		found := listCatalog(a, catalog, kind)
+		if len(found) == 0 && len(catalog.Epochs) == 0 {
+			if err := c.CheckNode(a); err != nil {
+				return err
+			}
+		}
+		objects = append(objects, found...)
+	}
+	doc := struct {
+		Objects []objectView `json:"objects"`
+	}{objects}
+	return c.Answer(doc, func(w io.Writer) error {
+		rows := [][]string{{"KIND", "SIZE", "MODIFIED", "KEY", ""}}
+		for _, o := range objects {
+			rows = append(rows, []string{o.Kind, cli.FormatSize(o.Bytes), cli.FormatTime(o.Time), o.Key, o.Note})
+		}
+		return cli.Table(w, rows)
+	})
+}
+
+func listCatalog(a *archive.Archive, catalog *archive.Catalog, kind string) []objectView {
+	var out []objectView
+	add := func(k string, o archive.Object, note string) {
+		if kind == "all" || kind == k+"s" || kind == k {
+			out = append(out, objectView{a.Store().URL(), k, o.Key, o.Size, o.ModTime, note})
+		}
+	}
+	for _, e := range catalog.Epochs {
+		key := a.Key(archive.EpochKey{Epoch: e.Epoch})
+		add("epoch", archive.Object{Key: key, ModTime: e.ClaimedAt}, fmt.Sprintf("timeline %d from LSN %d, %s", e.Timeline, e.FirstLSN, e.Host))
+	}
+	for _, s := range catalog.Segments {
+		note := fmt.Sprintf("LSN %d to %d", s.First, s.Last)
+		if s.Dead() {
+			note += ", written by a fenced epoch"
+		} else if s.To != s.Last {
+			note += fmt.Sprintf(", history up to %d", s.To)
+		}
+		add("segment", s.Object, note)
+	}
+	for _, b := range catalog.Bases {
+		add("base", b.Object, fmt.Sprintf("LSN %d", b.LSN))
+	}
+	for _, g := range catalog.Gaps {
+		add("gap", g.Object, fmt.Sprintf("LSN %d to %d are declared lost", g.First, g.Last))
+	}
+	for _, p := range catalog.Pins {
+		add("pin", p.Object, "")
+	}
+	for _, f := range catalog.Foreign {
+		add("foreign", f, "not ours, never touched")
+	}
+	return out
+}
+
+func archiveStatusVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "status", Usage: "show how far the archive is, and with --dir how far behind the node's log",
+		Flags: append(lookFlags(), dirFlag()), Run: runArchiveStatus,
+	}
+}
+
+type archiveStatusDoc struct {
+	NodeID    string            `json:"node_id"`
+	Stores    []storeStatusView `json:"stores"`
+	Local     wal.LSN           `json:"local_lsn,omitempty"` // last record in the node's log
+	Pins      []archive.PinInfo `json:"pins"`
+	Timelines *pitr.Description `json:"histories"`
+}
+
+type storeStatusView struct {
+	URL      string    `json:"url"`
+	LSN      wal.LSN   `json:"archived_lsn"`
+	Writer   wal.Epoch `json:"epoch"`
+	Host     string    `json:"host"`
+	Segments int       `json:"segments"`
+	Bytes    int64     `json:"bytes"` // of segments
+	Bases    int       `json:"bases"`
+	Gaps     int       `json:"gaps"`
+	Foreign  int       `json:"foreign_objects"`
+	Behind   *uint64   `json:"behind,omitempty"` // records of the node's log that it lacks
+}
+
+func runArchiveStatus(c *cli.Call) error {
+	archives, stores, err := c.OpenArchives()
+	if err != nil {
+		return err
+	}
+	defer stores.Close()
+	doc := archiveStatusDoc{NodeID: archives[0].NodeID(), Pins: []archive.PinInfo{}}
+	if c.String("dir") != "" {
+		dir, _, err := logDir(c)
+		if err != nil {
+			return err
+		}
+		segments, err := listSegments(dir)
+		if err != nil {
+			return err
+		}
+		for _, s := range segments {
+			doc.Local = max(doc.Local, s.Last)
+		}
+	}
+	for _, a := range archives {
+		if err := doc.add(c, a); err != nil {
+			return err
+		}
+	}
+	if doc.Timelines, err = pitr.Describe(c.Context(), archives); err != nil {
+		return err
+	}
+	return c.Answer(doc, doc.write)
+}
+
+func (d *archiveStatusDoc) add(c *cli.Call, a *archive.Archive) error {
+	catalog, err := a.Catalog(c.Context())
+	if err != nil {
+		return err
+	}
+	if len(catalog.Epochs) == 0 {
+		if err := c.CheckNode(a); err != nil {
+			return err
+		}
+	}
+	v := storeStatusView{URL: a.Store().URL(), Segments: len(catalog.Segments), Bases: len(catalog.Bases), Gaps: len(catalog.Gaps), Foreign: len(catalog.Foreign)}
+	if n := len(catalog.Epochs); n > 0 {
+		e := catalog.Epochs[n-1]
+		v.Writer, v.Host = e.Epoch, e.Host
+	}
+	for _, s := range catalog.Segments {
+		v.Bytes += s.Size
+	}
+	for _, w := range catalog.Windows() {
+		v.LSN = max(v.LSN, w.To)
+	}
+	if d.Local != 0 {
+		v.Behind = new(uint64(d.Local - min(v.LSN, d.Local)))
+	}
+	d.Stores = append(d.Stores, v)
+	pins, err := archive.ReadPins(c.Context(), a.Store(), a.NodeID())
+	d.Pins = append(d.Pins, pins...)
+	return err
+}
+
+func (d *archiveStatusDoc) write(w io.Writer) error {
+	rows := [][]string{{"STORE", "ARCHIVED LSN", "BEHIND", "EPOCH", "HOST", "SEGMENTS", "SIZE", "BASES", "GAPS"}}
+	for _, s := range d.Stores {
+		behind := "-"
+		if s.Behind != nil {
+			behind = cli.FormatCount(*s.Behind)
+		}
+		rows = append(rows, []string{s.URL, s.LSN.String(), behind, s.Writer.String(), s.Host,
+			strconv.Itoa(s.Segments), cli.FormatSize(s.Bytes), strconv.Itoa(s.Bases), strconv.Itoa(s.Gaps)})
+	}
+	if err := cli.Table(w, rows); err != nil {
+		return err
+	}
+	for _, p := range d.Pins {
+		if _, err := fmt.Fprintf(w, "pin %q holds LSN %d of timeline %d: %s\n", p.Name, p.LSN, p.Timeline, p.Reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func archivePinVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "pin", Usage: "keep an LSN and all behind it from being pruned", Args: "NAME", ArgsMin: 1, ArgsMax: 1,
+		Flags: append(lookFlags(),
+			&ucli.StringFlag{Name: "lsn", Usage: "oldest `LSN` that must stay restorable"},
+			&ucli.UintFlag{Name: "timeline", Value: 1, Usage: "`N`: history that the LSN is on"},
+			&ucli.StringFlag{Name: "reason", Usage: "`TEXT` for people"},
+		),
+		Run: runPin,
+	}
+}
+
+func runPin(c *cli.Call) error {
+	if !archive.ValidPinName(c.Arg(0)) {
+		return cli.Usagef("%q is no name for a pin: want 1 to 63 of a-z 0-9 . _ -", c.Arg(0))
+	}
+	if c.String("lsn") == "" {
+		return cli.Usagef("no --lsn N")
+	}
+	lsn, err := pitr.ParseLSN(c.String("lsn"))
+	if err != nil {
+		return err
+	}
+	archives, stores, err := c.OpenArchives()
+	if err != nil {
+		return err
+	}
+	defer stores.Close()
+	pin := archive.PinInfo{Name: c.Arg(0), Timeline: wal.Timeline(c.Uint("timeline")), LSN: lsn,
+		Reason: c.String("reason"), CreatedAt: time.Now().UTC()}
+	for _, a := range archives {
+		if err := c.CheckNode(a); err != nil {
+			return err
+		}
+		pin.NodeID = a.NodeID()
+		if err := archive.WritePin(c.Context(), a.Store(), pin); err != nil {
+			if errors.Is(err, archive.ErrExists) {
+				return cli.Hint(err, "a pin is never changed: unpin it first, or take another name")
+			}
+			return err
+		}
+	}
+	return c.Answer(pin, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "pinned LSN %d of timeline %d as %s\n", pin.LSN, pin.Timeline, pin.Name)
+		return err
+	})
+}
+
+func archiveUnpinVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "unpin", Usage: "remove a pin", Args: "NAME", ArgsMin: 1, ArgsMax: 1, Flags: lookFlags(), Run: runUnpin,
+	}
+}
+
+func runUnpin(c *cli.Call) error {
+	archives, stores, err := c.OpenArchives()
+	if err != nil {
+		return err
+	}
+	defer stores.Close()
+	removed := 0
+	for _, a := range archives {
+		err := archive.RemovePin(c.Context(), a.Store(), a.NodeID(), c.Arg(0))
+		if errors.Is(err, archive.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		removed++
+	}
+	if removed == 0 {
+		return fmt.Errorf("node %s has no pin %q", archives[0].NodeID(), c.Arg(0))
+	}
+	return c.Answer(struct {
+		Unpinned string `json:"unpinned"`
+		Stores   int    `json:"stores"`
+	}{c.Arg(0), removed}, nothing)
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+func checkpointVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "checkpoint", Category: nodeCategory, Usage: "flush every vshard and truncate the log as far as that is safe",
+		Flags: writeFlags(), Run: runCheckpoint,
+	}
+}
+
+func runCheckpoint(c *cli.Call) (err error) {
+	s, err := openNode(c, opening{archive: true})
+	if err != nil {
+		return err
+	}
+	defer s.closeInto(&err)
+	r, err := s.Checkpoint(c.Context())
+	if err != nil {
+		return err
+	}
+	return c.Answer(r, func(w io.Writer) error {
+		rows := [][]string{
+			{"flushed", "LSN " + r.Flushed.String()},
+			{"marker", "LSN " + r.Marker.String()},
+			{"archived", "LSN " + r.Archived.String()},
+			{"truncated", "LSN " + r.Truncated.String()},
+			{"removed", fmt.Sprintf("%d segments, %s", r.RemovedSegments, cli.FormatSize(r.RemovedBytes))},
+			{"took", cli.FormatDuration(r.Duration)},
+		}
+		if r.HeldBy != "" {
+			rows = append(rows, []string{"held by", r.HeldBy})
+		}
+		return cli.Table(w, rows)
+	})
+}
+
+func backupVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "backup", Category: nodeCategory, Usage: "write a base backup to the archive; only new files travel",
+		Flags: writeFlags(), Run: runBackup,
+	}
+}
+
+type backupDoc struct {
+	Manifest   string        `json:"manifest"`
+	LSN        wal.LSN       `json:"lsn"`
+	Files      int           `json:"files"`
+	Bytes      int64         `json:"bytes"`
+	NewObjects int           `json:"new_objects"`
+	NewBytes   int64         `json:"new_bytes"`
+	Took       time.Duration `json:"duration_ns"`
+}
+
+func runBackup(c *cli.Call) (err error) {
+	s, err := openNode(c, opening{archive: true})
+	if err != nil {
+		return err
+	}
+	defer s.closeInto(&err)
+	b, err := s.Backup(c.Context())
+	if err != nil {
+		return err
+	}
+	doc := viewBase(b)
+	return c.Answer(doc, func(w io.Writer) error {
+		return cli.Table(w, [][]string{
+			{"base", doc.Manifest},
+			{"state", "LSN " + doc.LSN.String()},
+			{"files", fmt.Sprintf("%d, %s", doc.Files, cli.FormatSize(doc.Bytes))},
+			{"sent", fmt.Sprintf("%d new objects, %s", doc.NewObjects, cli.FormatSize(doc.NewBytes))},
+			{"took", cli.FormatDuration(doc.Took)},
+		})
+	})
+}
+
+func viewBase(b archive.BaseInfo) backupDoc {
+	return backupDoc{b.Key.String(), b.LSN, b.Files, b.Bytes, b.NewObjects, b.NewBytes, b.Duration}
+}
+
+func restorePointVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "restore-point", Category: nodeCategory, Usage: "name this moment, for pitr-restore --to-point",
+		Args: "NAME", ArgsMin: 1, ArgsMax: 1, Flags: writeFlags(), Run: runRestorePoint,
+	}
+}
+
+func runRestorePoint(c *cli.Call) (err error) {
+	s, err := openNode(c, opening{archive: true})
+	if err != nil {
+		return err
+	}
+	defer s.closeInto(&err)
+	lsn, at, err := s.RestorePoint(c.Context(), c.Arg(0))
+	if err != nil {
+		return err
+	}
+	doc := struct {
+		Name string    `json:"name"`
+		LSN  wal.LSN   `json:"lsn"`
+		Time time.Time `json:"time"`
+	}{c.Arg(0), lsn, at.UTC()}
+	return c.Answer(doc, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s is LSN %d at %s\n", doc.Name, lsn, cli.FormatTime(at))
+		return err
+	})
+}
+
+func digestVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "digest", Category: nodeCategory, Usage: "compute the digest of the whole state and log it",
+		Flags: readFlags(), Run: runDigest,
+	}
+}
+
+func runDigest(c *cli.Call) (err error) {
+	s, err := openNode(c, opening{})
+	if err != nil {
+		return err
+	}
+	defer s.closeInto(&err)
+	d, err := s.Digest(c.Context())
+	if err != nil {
+		return err
+	}
+	return c.Answer(d, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s  LSN %d, %s entries, %s\n", d.Digest, d.LSN, cli.FormatCount(d.Entries), cli.FormatTime(d.Time))
+		return err
+	})
+}

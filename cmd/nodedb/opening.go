@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	ucli "github.com/urfave/cli/v2"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/node"
+	"github.com/nodedb-go/nodedb/node/engine"
+)
+
+// drainTimeout is how long a verb lets its node finish: the last checkpoint and
+// the archive's tail. What is left after it waits for the next start.
+const drainTimeout = 30 * time.Second
+
+func dirFlag() ucli.Flag {
+	return &ucli.StringFlag{Name: "dir", Usage: "directory `DIR` of the node"}
+}
+
+func tenantFlag() ucli.Flag {
+	return &ucli.UintFlag{Name: "tenant", Usage: "`N`: tenant whose keys are meant"}
+}
+
+// readFlags are those of verbs that only look.
+func readFlags(more ...ucli.Flag) []ucli.Flag {
+	return append([]ucli.Flag{dirFlag(), tenantFlag()}, more...)
+}
+
+// writeFlags are those of short verbs that write.
+func writeFlags(more ...ucli.Flag) []ucli.Flag {
+	return slices.Concat([]ucli.Flag{dirFlag(), tenantFlag()}, archiveFlags(), more)
+}
+
+func archiveFlags() []ucli.Flag {
+	return []ucli.Flag{cli.ArchiveFlag(), cli.NodeIDFlag("`ID` of the node in its archive (default: the directory's; random for a new one)")}
+}
+
+// tuningFlags are the options of a node that runs for longer.
+func tuningFlags() []ucli.Flag {
+	return []ucli.Flag{
+		&ucli.IntFlag{Name: "cores", Usage: "`N` pinned threads (default: one less than the CPUs)"},
+		&ucli.IntFlag{Name: "vshards", Usage: "`N` hash slots of a new node, fixed for its life (default: from the CPUs)"},
+		&ucli.BoolFlag{Name: "pin", Usage: "bind each core's thread to a CPU"},
+		cli.SizeFlag("segment-size", node.SegmentBytesDefault, "size at which a log segment is sealed"),
+		&ucli.DurationFlag{Name: "archive-timeout", Value: node.ArchiveTimeoutDefault, Usage: "age at which a log segment is sealed; how far the archive may lag"},
+		&ucli.DurationFlag{Name: "checkpoint-interval", Value: node.CheckpointIntervalDefault, Usage: "time between checkpoints"},
+		cli.SizeFlag("checkpoint-size", node.CheckpointBytesDefault, "bytes of log between checkpoints"),
+		&ucli.DurationFlag{Name: "base-interval", Usage: "time between base backups; 0: only by nodedb backup"},
+		cli.SizeFlag("cache", node.CacheBytesDefault, "block cache"),
+		&ucli.IntFlag{Name: "archive-parallel", Usage: "`N` uploads at a time to each store (default 2)"},
+		cli.SizeFlag("wal-budget", 4<<30, "unarchived log that is kept before --on-archive-stall applies"),
+		&ucli.StringFlag{Name: "on-archive-stall", Value: "block", Usage: "`block` refuses writes, shed gives up the oldest log and records a gap"},
+	}
+}
+
+// opening is how a verb wants its node.
+type opening struct {
+	create  bool // make a node in an empty or absent directory
+	archive bool // the verb has --archive
+	tuning  bool // the verb has the tuning flags
+}
+
+// session is an open node and what must be closed with it.
+type session struct {
+	*node.Node
+	call   *cli.Call
+	stores cli.Stores
+}
+
+// openNode opens the node of --dir.
+func openNode(c *cli.Call, o opening) (*session, error) {
+	dir := c.String("dir")
+	if dir == "" {
+		return nil, cli.Hint(cli.Usagef("no directory given"), "name it with --dir DIR or NODEDB_DIR")
+	}
+	if err := checkDir(dir, o.create); err != nil {
+		return nil, err
+	}
+	opts := &node.Options{Logger: c.Log, Progress: recoveryProgress(c)}
+	if o.tuning {
+		if err := tune(c, opts); err != nil {
+			return nil, err
+		}
+	}
+	s := &session{call: c}
+	if o.archive {
+		opts.NodeID = c.String("node-id")
+		stores, err := c.OpenStores()
+		if err != nil {
+			return nil, err
+		}
+		s.stores, opts.Stores = stores, stores
+	}
+	fresh := !exists(filepath.Join(dir, engine.MetaFile))
+	keep := len(opts.Stores) == 0 && exists(filepath.Join(dir, "archive", "claims.log"))
+	if keep {
+		opts.CheckpointInterval, opts.CheckpointBytes = -1, math.MaxInt64
+	}
+	n, err := node.Open(dir, opts)
+	if err != nil {
+		return nil, errors.Join(err, s.stores.Close())
+	}
+	s.Node = n
+	if fresh {
+		c.Notef("created node %s in %s", n.ID(), dir)
+	}
+	if keep {
+		return s, s.keepLog()
+	}
+	return s, nil
+}
+
+// keepLog holds the log of a node that has an archive while it is open without
+// it: nothing may leave the disk that the archive has not got.
+func (s *session) keepLog() error {
+	_, err := s.PinLog("opened without its archive", s.Status().Watermarks.Truncated+1)
+	if err != nil {
+		return errors.Join(fmt.Errorf("keep the log: %w", err), s.Close())
+	}
+	s.call.Log.Info("opened without --archive: the log is kept until the archive has it")
+	return nil
+}
+
+// Close drains and closes the node, with its own time limit: the verb's context
+// may have been cancelled by a signal.
+func (s *session) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	return errors.Join(s.Shutdown(ctx), s.stores.Close())
+}
+
+// closeInto closes the node and keeps the first error of the verb.
+func (s *session) closeInto(err *error) {
+	if cerr := s.Close(); *err == nil && cerr != nil {
+		*err = fmt.Errorf("close node: %w", cerr)
+	}
+}
+
+// db is the tenant of --tenant.
+func (s *session) db() *node.DB { return s.Tenant(uint32(s.call.Uint("tenant"))) }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// checkDir refuses a wrong path before anything is created.
+func checkDir(dir string, create bool) error {
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("%w: %s is a file", node.ErrNotANode, dir)
+	case errors.Is(err, os.ErrNotExist) && !create:
+		return fmt.Errorf("%w: %s does not exist", node.ErrNotANode, dir)
+	case errors.Is(err, os.ErrNotExist):
+		if parent := filepath.Dir(filepath.Clean(dir)); !exists(parent) {
+			return cli.Hint(fmt.Errorf("create %s: %s does not exist", dir, parent), "create it first: mkdir -p %s", parent)
+		}
+		return nil
+	case err != nil:
+		return err
+	}
+	if _, err := engine.ReadMeta(vfs.Default, dir); err != nil && !(create && errors.Is(err, engine.ErrNotANode)) {
+		if errors.Is(err, engine.ErrNotANode) {
+			return fmt.Errorf("%w: %s has no %s", node.ErrNotANode, dir, engine.MetaFile)
+		}
+		return err
+	}
+	return nil
+}
+
+// tune takes the tuning flags over into the options.
+func tune(c *cli.Call, o *node.Options) error {
+	o.Cores, o.VShards, o.Pin = c.Int("cores"), c.Int("vshards"), c.Bool("pin")
+	o.SegmentBytes, o.ArchiveTimeout = c.Size("segment-size"), c.Duration("archive-timeout")
+	o.CheckpointInterval, o.CheckpointBytes = c.Duration("checkpoint-interval"), c.Size("checkpoint-size")
+	o.BaseInterval, o.CacheBytes = c.Duration("base-interval"), c.Size("cache")
+	o.ArchiveParallel, o.WALBudget = c.Int("archive-parallel"), c.Size("wal-budget")
+	for name, d := range map[string]time.Duration{"archive-timeout": o.ArchiveTimeout, "checkpoint-interval": o.CheckpointInterval} {
+		if d == 0 {
+			return cli.Usagef("--%s is 0, want a time like 30s, or a negative one for never", name)
+		}
+	}
+	switch c.String("on-archive-stall") {
+	case "block":
+		o.OnArchiveStall = archive.Block
+	case "shed":
+		o.OnArchiveStall = archive.Shed
+	default:
+		return cli.Usagef("--on-archive-stall is %q, want block or shed", c.String("on-archive-stall"))
+	}
+	return nil
+}
+
+// recoveryProgress shows a bar when a start has much to replay.
+func recoveryProgress(c *cli.Call) func(node.Recovery) {
+	var bar *cli.Bar
+	return func(r node.Recovery) {
+		if r.Done {
+			if bar != nil {
+				bar.Set(int64(r.LSN - r.From + 1))
+				bar.Done()
+			}
+			return
+		}
+		if bar == nil {
+			bar = c.Progress().Bar("replay the log", int64(r.To-r.From+1), cli.Items)
+		}
+		bar.Set(int64(r.LSN - r.From + 1))
+	}
+}

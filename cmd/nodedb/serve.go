@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+func serveVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "serve", Category: nodeCategory, Usage: "run the node in the foreground: checkpoints, archiving, expiry", LogLevel: "info",
+		Description: `It stops at SIGINT or SIGTERM: a last checkpoint, then the log's tail goes to
+the archive, with progress. A second signal ends it at once, which loses nothing
+that was acknowledged. Nothing listens on the network in this version.`,
+		Flags: append(append([]ucli.Flag{dirFlag()}, archiveFlags()...), append(tuningFlags(),
+			&ucli.DurationFlag{Name: "drain-timeout", Value: time.Minute, Usage: "how long the stop waits for checkpoint and archive"})...),
+		Run: runServe,
+	}
+}
+
+type serveDoc struct {
+	NodeID       string        `json:"node_id"`
+	Ran          time.Duration `json:"ran_ns"`
+	Drained      time.Duration `json:"drained_ns"`
+	Durable      wal.LSN       `json:"durable_lsn"`
+	Checkpointed wal.LSN       `json:"checkpointed_lsn"`
+	Archived     wal.LSN       `json:"archived_lsn"`
+}
+
+func runServe(c *cli.Call) (err error) {
+	began := time.Now()
+	s, err := openNode(c, opening{create: true, archive: true, tuning: true})
+	if err != nil {
+		return err
+	}
+	st := s.Status()
+	c.Notef("node %s in %s: timeline %d, %d vshards on %d cores, LSN %d durable", st.NodeID, st.Dir, st.Timeline, st.VShards, len(st.Cores), st.Watermarks.Durable)
+	for _, store := range s.stores {
+		optional := ""
+		if store.Optional {
+			optional = " (optional)"
+		}
+		c.Notef("archive %s%s", store.Store.URL(), optional)
+	}
+	if len(s.stores) == 0 {
+		c.Notef("no archive: the log is truncated after each checkpoint, and this directory is the only copy")
+	}
+	c.Notef("running; Ctrl-C stops")
+	<-c.Context().Done()
+	doc := serveDoc{NodeID: st.NodeID, Ran: time.Since(began)}
+	if err := s.drain(&doc); err != nil {
+		return err
+	}
+	return c.Answer(doc, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "stopped after %s: LSN %d durable, %d checkpointed, %d archived\n", cli.FormatDuration(doc.Ran), doc.Durable, doc.Checkpointed, doc.Archived)
+		return err
+	})
+}
+
+// drain ends the node step by step, so that a person sees what is awaited. What
+// one step does not reach in time is left to the next start.
+func (s *session) drain(doc *serveDoc) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), s.call.Duration("drain-timeout"))
+	defer cancel()
+	var errs []error
+	bar := s.call.Progress().Bar("checkpoint", 0, cli.Items)
+	if _, err := s.Checkpoint(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("last checkpoint: %w", err))
+	}
+	bar.Done()
+	if len(s.stores) > 0 {
+		if _, _, err := s.drainArchive(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("archive the tail of the log (it is kept, the next start goes on): %w", err))
+		}
+	}
+	m := s.Status().Watermarks
+	doc.Durable, doc.Checkpointed, doc.Archived = m.Durable, m.Checkpointed, m.Archived
+	if err := s.Shutdown(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	doc.Drained = time.Since(began)
+	return errors.Join(append(errs, s.stores.Close())...)
+}

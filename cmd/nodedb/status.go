@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/node"
+	"github.com/nodedb-go/nodedb/node/engine"
+)
+
+func statusVerb() *cli.Verb {
+	return &cli.Verb{
+		Name: "status", Category: nodeCategory, Usage: "show who the node is, how far it is, and what holds it back",
+		Description: "While another process has the node open, it shows what the files tell.",
+		Flags:       readFlags(), Run: runStatus,
+	}
+}
+
+func runStatus(c *cli.Call) (err error) {
+	s, err := openNode(c, opening{})
+	if errors.Is(err, node.ErrLocked) {
+		return statusOfFiles(c, err)
+	}
+	if err != nil {
+		return err
+	}
+	defer s.closeInto(&err)
+	st := s.Status()
+	return c.Answer(st, func(w io.Writer) error { return writeStatus(w, st) })
+}
+
+func writeStatus(w io.Writer, s node.Status) error {
+	m := s.Watermarks
+	writable := "yes"
+	if !s.Writable {
+		writable = "no: " + s.Reason
+	}
+	rows := [][]string{
+		{"node", s.NodeID},
+		{"directory", s.Dir},
+		{"writable", writable},
+		{"timeline", fmt.Sprintf("%d, epoch %d", s.Timeline, s.Epoch)},
+		{"vshards", fmt.Sprintf("%d on %d cores", s.VShards, len(s.Cores))},
+		{"durable", "LSN " + m.Durable.String()},
+		{"checkpointed", fmt.Sprintf("LSN %d (%s behind)", m.Checkpointed, cli.FormatCount(uint64(m.Durable-min(m.Checkpointed, m.Durable))))},
+		{"truncated", "LSN " + m.Truncated.String()},
+		{"log", fmt.Sprintf("%d segments, %s", s.Log.Segments, cli.FormatSize(s.Log.Bytes))},
+		{"recovery", fmt.Sprintf("%s records in %s", cli.FormatCount(s.Recovery.Records), cli.FormatDuration(s.Recovery.Duration))},
+	}
+	var disk uint64
+	for _, v := range s.Shards {
+		disk += v.Stats.DiskBytes
+		if v.State != "serving" {
+			rows = append(rows, []string{"vshard " + strconv.Itoa(int(v.ID)), v.State + ": " + v.Reason})
+		}
+	}
+	rows = append(rows, []string{"tables", cli.FormatSize(int64(disk))})
+	if a := s.Archive; a != nil {
+		rows = append(rows, []string{"archived", fmt.Sprintf("LSN %d, %s waiting of a budget of %s", a.Archived, cli.FormatSize(a.WaitingBytes), cli.FormatSize(a.BudgetBytes))})
+		for _, t := range []string{a.Stalled, a.Fenced} {
+			if t != "" {
+				rows = append(rows, []string{"archive", t})
+			}
+		}
+		for _, st := range a.Stores {
+			rows = append(rows, []string{"store", strings.TrimSpace(fmt.Sprintf("%s: LSN %d, %d waiting %s", st.URL, st.Archived, st.Queued, st.LastError))})
+		}
+	}
+	return cli.Table(w, rows)
+}
+
+// filesDoc is what can be said of a node that another process has open.
+type filesDoc struct {
+	Dir      string       `json:"dir"`
+	Meta     *engine.Meta `json:"node"`
+	HeldBy   string       `json:"held_by"`
+	Segments int          `json:"segments"`
+	Bytes    int64        `json:"bytes"`
+}
+
+func statusOfFiles(c *cli.Call, locked error) error {
+	dir := c.String("dir")
+	meta, err := engine.ReadMeta(vfs.Default, dir)
+	if err != nil {
+		return err
+	}
+	segments, err := listSegments(filepath.Join(dir, "wal"))
+	if err != nil {
+		return err
+	}
+	doc := filesDoc{Dir: dir, Meta: meta, HeldBy: locked.Error(), Segments: len(segments)}
+	if pid, ok := heldBy(dir); ok {
+		doc.HeldBy = "pid " + strconv.Itoa(pid)
+	}
+	for _, s := range segments {
+		doc.Bytes += s.FileBytes
+	}
+	return c.Answer(doc, func(w io.Writer) error {
+		return cli.Table(w, [][]string{
+			{"node", meta.NodeID},
+			{"directory", dir},
+			{"open in", doc.HeldBy},
+			{"timeline", meta.Timeline.String()},
+			{"vshards", strconv.Itoa(meta.VShards)},
+			{"log", fmt.Sprintf("%d files, %s", doc.Segments, cli.FormatSize(doc.Bytes))},
+		})
+	})
+}
