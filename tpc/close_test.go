@@ -85,10 +85,14 @@ func TestCloseWaitsForPending(t *testing.T) {
 	closed := make(chan error)
 	go func() { closed <- r.Close(t.Context()) }()
 	awaitGate(c)
-	select {
-	case <-closed:
-		t.Fatal("closed with a task pending")
-	default:
+	for turn := c.Metrics().Iterations + 5; c.stop.Load() != stopDrain || c.Metrics().Iterations < turn; {
+		c.Wake() // each one gives the core an opportunity to stop
+		select {
+		case <-closed:
+			t.Fatal("closed with a task pending")
+		default:
+			runtime.Gosched()
+		}
 	}
 	close(ready)
 	c.Wake()

@@ -114,10 +114,14 @@ func TestRecoveredComesBeforeTheAnswer(t *testing.T) {
 	})})
 	c := r.Core(0)
 	poison = newJob(func(*Core) { panic("poison") })
-	submit(t, c, poison).wait(t)
-	if err := c.Do(t.Context(), func(*Core) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
+	release := block(t, c)
+	submit(t, c, poison)
+	next := submit(t, c, newJob(nil))
+	release()
+	// The answer is taken only when all is over, so that the driver could have
+	// seen it.
+	next.wait(t)
+	poison.wait(t)
 	if diff := cmp.Diff([]string{"recovered run, its task: true, answered: false"}, log); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
