@@ -20,10 +20,11 @@ type activeSegment struct {
 	seg      Segment   // up to the durable end; written under Log.mu
 }
 
-// writeGroup makes the group durable, in next when that is given. The baton is
-// held, mu is not. A failure poisons the log.
-func (l *Log) writeGroup(g *group, next *preparedSegment) error {
-	if next != nil {
+// writeGroup makes the group durable, in the active segment or in the next, which
+// it begins. The baton is held, mu is not. A failure poisons the log.
+func (l *Log) writeGroup(g *group) error {
+	if next := g.next; next != nil {
+		g.next = nil
 		if err := l.leaveActive(); err != nil {
 			_ = next.file.Close()
 			return err

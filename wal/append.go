@@ -64,7 +64,7 @@ func (a *Appender) Commit() bool {
 	if l.mu.pending.empty() {
 		return false
 	}
-	if l.mu.flushing || l.mu.pending.rotate || l.errLocked() != nil {
+	if l.mu.flushing || l.mu.pending.next != nil || l.errLocked() != nil {
 		l.Kick()
 		return false
 	}
@@ -120,7 +120,7 @@ func (l *Log) wait(ctx context.Context, lsn LSN) error {
 		if in := l.mu.inflight; in != nil && lsn <= in.last {
 			g = in
 		} else if !g.empty() && !l.mu.flushing {
-			if !g.rotate {
+			if g.next == nil {
 				l.counters.alone.Add(1)
 				l.flush(nil)
 				continue
@@ -211,20 +211,28 @@ func (l *Log) admit(b *Batch) error {
 	}
 }
 
-// place decides which segment takes the group with b in it.
+// place decides which segment takes the group with b in it. A group that goes
+// into the prepared segment takes that at once, before the preparer goes on with
+// it.
 func (l *Log) place(g *group, b *Batch) bool {
 	points, bytes := len(g.points)+len(b.points), g.pointBytes+pointBytesOf(b)
-	if !g.rotate {
+	if g.next == nil {
 		p, n := l.mu.points+points, l.mu.pointBytes+bytes
 		if p <= pointsMax && g.grown(b)+footerReserve(p, n) <= l.mu.room {
 			return true
 		}
 	}
-	r := l.mu.ready
-	if r == nil || PreambleLen+g.grown(b)+footerReserve(points, bytes) > r.capacity {
+	next := g.next
+	if next == nil {
+		next = l.mu.ready
+	}
+	if next == nil || PreambleLen+g.grown(b)+footerReserve(points, bytes) > next.capacity {
 		return false
 	}
-	g.rotate = true
+	if g.next == nil {
+		g.next, l.mu.ready = next, nil
+		l.wakePreparer()
+	}
 	return true
 }
 

@@ -54,14 +54,14 @@ func (l *Log) flushHeld(self *Appender, last bool) {
 	g := l.mu.pending
 	l.mu.pending, l.mu.unused = l.mu.unused, nil
 	l.mu.inflight = g
-	next := l.account(g)
+	l.account(g)
 	if last {
 		l.mu.room = 0
 	}
 	l.mu.Unlock()
 
 	began := time.Now()
-	err := l.writeGroup(g, next)
+	err := l.writeGroup(g)
 	took := time.Since(began)
 
 	l.mu.Lock()
@@ -89,15 +89,11 @@ func (l *Log) flushHeld(self *Appender, last bool) {
 	l.mu.unused = g
 }
 
-// account takes the group's bytes out of the room and returns the prepared
-// segment when the group begins it. mu is held.
-func (l *Log) account(g *group) *preparedSegment {
+// account takes the group's bytes out of the room. mu is held.
+func (l *Log) account(g *group) {
 	g.pad()
-	var next *preparedSegment
-	if g.rotate {
-		next, l.mu.ready = l.mu.ready, nil
-		l.mu.room, l.mu.points, l.mu.pointBytes = next.capacity-PreambleLen, 0, 0
-		l.wakePreparer()
+	if g.next != nil {
+		l.mu.room, l.mu.points, l.mu.pointBytes = g.next.capacity-PreambleLen, 0, 0
 	}
 	l.mu.room -= int64(len(g.buf))
 	l.mu.points += len(g.points)
@@ -105,7 +101,6 @@ func (l *Log) account(g *group) *preparedSegment {
 	if l.mu.ready == nil || l.mu.ready.capacity < l.nextBytes() {
 		l.wakePreparer()
 	}
-	return next
 }
 
 // publish makes a durable group known. mu is held.

@@ -15,9 +15,9 @@ type group struct {
 	appenders  []*Appender
 	done       chan struct{} // made by the first waiter, closed when durable or poisoned
 
-	// rotate: the group does not fit into the active segment and begins the
-	// prepared one.
-	rotate bool
+	// next, when set, is the prepared segment that the group begins, because it
+	// does not fit into the active one. The group owns it.
+	next *preparedSegment
 }
 
 // span is one frame of a group; the last span of a group grows.

@@ -273,9 +273,11 @@ func (l *Log) closeFiles() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.mu.ready != nil {
-		errs = append(errs, l.mu.ready.file.Close())
-		l.mu.ready = nil
+	for _, p := range []*preparedSegment{l.mu.ready, l.mu.pending.next} {
+		if p != nil {
+			errs = append(errs, p.file.Close())
+		}
 	}
+	l.mu.ready, l.mu.pending.next = nil, nil
 	return errors.Join(errs...)
 }
