@@ -33,20 +33,20 @@ const stackBytesMax = 64 << 10
 
 var errGoexit = errors.New("tpc: runtime.Goexit called on a core")
 
-// refusal decides whether a task runs: nil, or what it is answered with, and the
-// counter for it.
-func (c *Core) refusal(h *Header) (error, *atomic.Uint64) {
+// refusal decides whether a task runs: nil, or the counter to move and what to
+// answer.
+func (c *Core) refusal(h *Header) (count *atomic.Uint64, err error) {
 	if c.stop.Load() == stopNow {
-		return ErrClosed, &c.counters.rejected
+		return &c.counters.rejected, ErrClosed
 	}
 	if h.Cancelled() {
-		return context.Canceled, &c.counters.cancelled
+		return &c.counters.cancelled, context.Canceled
 	}
 	if !h.Deadline.IsZero() && !c.opts.Clock().Before(h.Deadline) {
-		return ErrDeadline, &c.counters.expired
+		return &c.counters.expired, ErrDeadline
 	}
 	if left := c.checkHealth(); left > 0 && !h.Control {
-		return &DegradedError{Core: c.id, RetryAfter: left}, &c.counters.rejected
+		return &c.counters.rejected, &DegradedError{Core: c.id, RetryAfter: left}
 	}
 	return nil, nil
 }

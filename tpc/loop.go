@@ -169,7 +169,7 @@ func (c *Core) runGuarded(limit int) (ran int, again bool) {
 }
 
 func (c *Core) serve(t Task) {
-	err, count := c.refusal(t.Header())
+	count, err := c.refusal(t.Header())
 	if err == nil {
 		t.Run(c)
 		bump(&c.counters.tasks, 1)
