@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	_ "gocloud.dev/blob/s3blob"
-
 	"github.com/nodedb-go/nodedb/archive"
 )
 
