@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/node/engine/kv"
 	"github.com/nodedb-go/nodedb/wal"
@@ -55,7 +53,7 @@ func (db *DB) Scan(ctx context.Context, o ScanOptions) (*Scanner, error) {
 	if err != nil {
 		return nil, err
 	}
-	readers := make([]pebble.Reader, len(cut.Snapshots))
+	readers := make([]engine.Reader, len(cut.Snapshots))
 	for i, s := range cut.Snapshots {
 		readers[i] = s.Reader()
 	}

@@ -5,34 +5,21 @@ import (
 	"sync"
 )
 
-// admission decides when a store is too far behind to take more. Pebble would
-// block the writer; a core must not block, so Pebble's own limits are out of
-// reach and the core asks Admit before it takes work.
+// admission remembers what Admit found when it last looked at the tables.
 type admission struct {
-	mu      sync.Mutex
-	unseen  int // bytes written since the last look
-	verdict error
+	mu     sync.Mutex
+	tables error
 }
 
 const (
-	admitLookBytes     = 1 << 20 // look again after so many bytes
-	admitMemtablesMax  = 6       // full memtables that wait for their flush
+	admitFrozenMax     = 4 // fronts that wait to become tables
 	admitL0SublevelMax = 40
 )
 
-// wrote is called by the core after each batch.
-func (a *admission) wrote(s *store, bytes int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.unseen += bytes; a.unseen >= admitLookBytes {
-		a.unseen = 0
-		s.changed.Store(true)
-	}
-}
-
 // Admit says whether the vshard should take more writes: nil, ErrStalled with
 // the reason, a *StoreError, or ErrClosed. It is cheap enough to ask for every
-// run of requests. What was logged already must be applied in any case.
+// run of requests. What was logged already must be applied in any case: Commit
+// never waits, so this is the only limit on memory.
 func (v *VShard) Admit() error {
 	ref, err := v.Acquire()
 	if err != nil {
@@ -42,26 +29,19 @@ func (v *VShard) Admit() error {
 	if err := v.storeErr(); err != nil {
 		return err
 	}
+	if n := len(v.view.Load().frozen); n > admitFrozenMax {
+		return stalled(fmt.Sprintf("%d full memtables wait to be written, the limit is %d", n, admitFrozenMax), v.spiller.lastErr())
+	}
 	a := &v.admission
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if v.store.changed.Swap(false) {
-		a.verdict = v.look()
+		a.tables = nil
+		if n := v.store.db.Metrics().Levels[0].Sublevels; n > admitL0SublevelMax {
+			a.tables = stalled(fmt.Sprintf("%d layers of tables wait for compaction, the limit is %d", n, admitL0SublevelMax), nil)
+		}
 	}
-	return a.verdict
-}
-
-func (v *VShard) look() error {
-	m := v.store.db.Metrics()
-	limit := admitMemtablesMax * uint64(v.shared.opts.MemtableBytes)
-	if m.MemTable.Size > limit {
-		_, err := v.store.flushFailure()
-		return stalled(fmt.Sprintf("%d bytes wait for a flush, the limit is %d", m.MemTable.Size, limit), err)
-	}
-	if n := m.Levels[0].Sublevels; n > admitL0SublevelMax {
-		return stalled(fmt.Sprintf("%d sublevels wait for compaction, the limit is %d", n, admitL0SublevelMax), nil)
-	}
-	return nil
+	return a.tables
 }
 
 func stalled(why string, cause error) error {
@@ -73,12 +53,13 @@ func stalled(why string, cause error) error {
 
 // Stats describe a store.
 type Stats struct {
-	DiskBytes     uint64 // tables
-	MemtableBytes uint64 // allocated
-	Tables        int64
-	L0Sublevels   int
-	Compacting    int64 // compactions that run
-	ReadAmp       int
+	DiskBytes   uint64 // of tables
+	MemoryBytes uint64 // of what is not in tables yet
+	Frozen      int    // memtables that wait to be written
+	Tables      int64
+	L0Sublevels int
+	Compacting  int64 // compactions that run
+	ReadAmp     int
 }
 
 // Stats looks at the store. It takes the store's mutex; ask once a second, not
@@ -90,11 +71,18 @@ func (v *VShard) Stats() (Stats, error) {
 	}
 	defer ref.Release()
 	m := v.store.db.Metrics()
+	w := v.view.Load()
 	s := Stats{
-		MemtableBytes: m.MemTable.Size,
-		L0Sublevels:   int(m.Levels[0].Sublevels),
-		Compacting:    m.Compact.NumInProgress,
-		ReadAmp:       m.ReadAmp(),
+		Frozen:      len(w.frozen),
+		L0Sublevels: int(m.Levels[0].Sublevels),
+		Compacting:  m.Compact.NumInProgress,
+		ReadAmp:     m.ReadAmp(),
+	}
+	for _, f := range w.frozen {
+		s.MemoryBytes += uint64(f.used)
+	}
+	if w.active != nil {
+		s.MemoryBytes += uint64(w.bytes)
 	}
 	for i := range m.Levels {
 		s.Tables += m.Levels[i].TablesCount

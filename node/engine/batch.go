@@ -2,54 +2,40 @@ package engine
 
 import (
 	"errors"
-	"fmt"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/nodedb-go/nodedb/wal"
 )
 
-// Batch collects the changes of records and writes them together with the LSN of
-// the last one. It belongs to the vshard's core and is reused: after Commit it is
-// empty again. A vshard has one batch in use at a time.
+// Batch collects the changes of records and makes them visible together with the
+// LSN of the last one. It belongs to the vshard's core and is reused: after
+// Commit it is empty again. A vshard has one batch in use at a time.
 //
-// Invariant: last ≥ the vshard's applied LSN. Records up to last are in the store
-// or in pb; the changes of a record are in pb only if all of them are, or broken
-// is set.
+// Invariant: last is not below the vshard's applied LSN; the records between the
+// two are whole in the front, or broken is set.
 type Batch struct {
 	v    *VShard
-	pb   *pebble.Batch // nil in a replay
-	run  *run          // nil in live use
-	rep  *Replay       // owner of run
+	rep  *Replay // nil in live use
+	f    *front  // that takes the changes; nil: none needed yet
 	last wal.LSN
 	time int64 // of the record at last
 
-	records int  // applied since the last Commit
-	ops     int  // operations that wait in pb
-	own     int  // operations of the record being applied, without DeleteIf
-	before  bool // the record being applied called Before
-	broken  bool // a record failed half-way
+	records int    // applied since the last Commit
+	before  uint32 // operations in f before the record that is being applied
+	own     int    // its operations, without DeleteIf
+	broken  bool   // a record failed half-way
 }
 
-const (
-	batchBytesStart    = 16 << 10
-	batchBytesRetained = 4 << 20
-)
-
-// NewBatch returns an empty batch. Close it when it is no longer needed.
+// NewBatch returns an empty batch.
 func (v *VShard) NewBatch() *Batch {
-	b := &Batch{v: v, pb: v.newPebbleBatch()}
+	b := &Batch{v: v}
 	b.rewind()
 	return b
 }
 
-func (v *VShard) newPebbleBatch() *pebble.Batch {
-	return v.store.db.NewBatchWithSize(batchBytesStart, pebble.WithMaxRetainedSizeBytes(batchBytesRetained))
-}
-
 func (b *Batch) rewind() {
+	b.f = b.v.front
 	b.last, b.time = b.v.Applied(), b.v.AppliedTime()
-	b.records, b.ops, b.broken = 0, 0, false
+	b.records, b.broken = 0, false
 }
 
 // VShard returns the vshard that the batch changes.
@@ -83,13 +69,9 @@ func (b *Batch) Apply(r *wal.Record) error {
 		e := b.v.shared.route.engine(r.Type)
 		switch {
 		case e != nil:
-			b.own, b.before = 0, false
-			// Stays set when the engine panics: half a record must not be written.
-			b.broken = true
-			if err := e.Apply(b, r); err != nil {
-				return b.recordError(r, err)
+			if err := b.applyEngine(e, r); err != nil {
+				return err
 			}
-			b.broken = false
 		case r.Type.Required():
 			return b.recordError(r, &wal.UnknownTypeError{LSN: r.LSN, Type: r.Type})
 		}
@@ -99,90 +81,119 @@ func (b *Batch) Apply(r *wal.Record) error {
 	return b.applyStates(r)
 }
 
+func (b *Batch) applyEngine(e Engine, r *wal.Record) error {
+	if b.f == nil || b.f.full() {
+		if err := b.nextFront(); err != nil {
+			return err
+		}
+	}
+	b.before, b.own = b.f.nOps, 0
+	// Stays set when the engine panics: half a record must not be committed.
+	b.broken = true
+	if err := e.Apply(b, r); err != nil {
+		return b.recordError(r, err)
+	}
+	b.broken = false
+	if b.rep == nil {
+		for i := b.before; i < b.f.nOps; i++ {
+			b.f.insert(i)
+		}
+	}
+	return nil
+}
+
+// nextFront gives the batch a front with room.
+func (b *Batch) nextFront() error {
+	if b.f != nil {
+		if b.rep != nil {
+			return b.rep.spill()
+		}
+		if err := b.publish(); err != nil {
+			return err
+		}
+		b.v.freeze(nil)
+	}
+	b.v.front = newFront()
+	b.f = b.v.front
+	return nil
+}
+
 func (b *Batch) recordError(r *wal.Record, err error) error {
 	b.broken = true
 	return &RecordError{LSN: r.LSN, Type: r.Type, VShard: r.VShard, Err: err}
 }
 
 // Set adds or replaces one key and returns the slices to fill with the key and
-// the value, both valid until the next call. It is the way without a copy.
+// the value before Apply returns. It is the way without a copy.
 func (b *Batch) Set(keyLen, valueLen int) (key, value []byte) {
-	b.ops++
 	b.own++
-	if b.run != nil {
-		return b.run.set(keyLen, valueLen)
-	}
-	op := b.pb.SetDeferred(keyLen, valueLen)
-	return op.Key, op.Value
+	return b.f.set(keyLen, valueLen)
 }
 
 // Delete removes one key and returns the slice to fill with it.
 func (b *Batch) Delete(keyLen int) (key []byte) {
-	b.ops++
 	b.own++
-	if b.run != nil {
-		return b.run.delete(keyLen)
-	}
-	return b.pb.DeleteDeferred(keyLen).Key
+	return b.f.delete(keyLen)
 }
 
 // DeleteIf removes the key if its value, as it was before this record, satisfies
 // match. All DeleteIf of a record must come before its other changes. key is
 // free after the call; match must be a pure function and is kept.
 func (b *Batch) DeleteIf(key []byte, match func(value []byte) bool) error {
-	if b.run != nil {
-		b.ops++
-		b.run.deleteIf(key, match)
+	if b.own > 0 {
+		panic("engine: Batch.DeleteIf after other changes of the same record")
+	}
+	if b.rep != nil {
+		b.f.deleteIf(key, match)
 		return nil
 	}
-	r, err := b.Before()
-	if err != nil {
-		return err
-	}
-	value, closer, err := r.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
+	value, closer, err := pendingReader{b}.Get(key)
+	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return b.v.Damage(err)
 	}
-	defer closer.Close()
-	if match(value) {
-		b.ops++
-		copy(b.pb.DeleteDeferred(len(key)).Key, key)
+	hit := match(value)
+	if err := closer.Close(); err != nil {
+		return b.v.Damage(err)
+	}
+	if hit {
+		copy(b.f.delete(len(key)), key)
 	}
 	return nil
 }
 
-// Before returns a reader of the state before the record that is being applied.
-// It must be called before the record's own changes, and costs a write of what
-// the batch holds so far: it is for rare records.
-func (b *Batch) Before() (pebble.Reader, error) {
+// Before returns a reader of the state before the record that is being applied,
+// for this record only. It must be called before the record's own changes. In a
+// replay it costs a table: it is for rare records.
+func (b *Batch) Before() (Reader, error) {
 	if b.own > 0 {
 		panic("engine: Batch.Before after changes of the same record")
 	}
-	if b.before {
-		return b.v.store.db, nil
-	}
-	b.before = true
-	if b.run != nil {
+	if b.rep != nil {
 		if err := b.rep.barrier(); err != nil {
 			return nil, err
 		}
-	} else if b.ops > 0 {
-		if err := b.write(); err != nil {
-			return nil, err
-		}
 	}
-	return b.v.store.db, nil
+	return pendingReader{b}, nil
 }
 
-// Commit writes the batch: its changes and the applied LSN, max(last, Last), in
-// one atomic write. Readers see all of it or nothing. last lets the caller move
-// the LSN over records that are not for this vshard; time is its time.
+// pendingView shows everything before the record that is being applied.
+func (b *Batch) pendingView() *view {
+	w := *b.v.view.Load()
+	if b.rep == nil {
+		w.active, w.visible = b.f, b.before
+	}
+	return &w
+}
+
+// Commit makes the batch visible: its changes and the applied LSN, max(last,
+// Last), at once. Readers see all of it or nothing. last lets the caller move the
+// LSN over records that are not for this vshard; timeMicros is its time.
 //
-// It does not make anything durable: the WAL did. Errors: ErrBatchBroken,
-// *StoreError.
+// It does not make anything durable: the WAL did. It does not wait for anything
+// either. Errors: ErrBatchBroken, *StoreError.
 func (b *Batch) Commit(last wal.LSN, timeMicros int64) error {
 	if b.broken {
 		return ErrBatchBroken
@@ -194,44 +205,35 @@ func (b *Batch) Commit(last wal.LSN, timeMicros int64) error {
 	if b.last == b.v.Applied() {
 		return nil
 	}
-	return b.write()
+	if err := b.publish(); err != nil {
+		return err
+	}
+	if b.f != nil && b.f.bytes() >= int(b.v.shared.opts.MemtableBytes) {
+		b.v.freeze(nil)
+		b.f = nil
+	}
+	return nil
 }
 
-// write puts pb and the applied LSN into the store and empties pb.
-func (b *Batch) write() error {
+func (b *Batch) publish() error {
 	if err := b.v.storeErr(); err != nil {
 		return err
 	}
-	op := b.pb.SetDeferred(len(keyApplied), 16)
-	copy(op.Key, keyApplied)
-	appendApplied(op.Value[:0], b.last, b.time)
-	size := b.pb.Len()
-	if err := b.pb.Commit(pebble.NoSync); err != nil {
-		return fmt.Errorf("write batch: %w", err)
-	}
-	b.pb.Reset()
-	b.ops = 0
-	b.v.applied.Store(uint64(b.last))
-	b.v.appliedTime.Store(b.time)
-	b.v.admission.wrote(b.v.store, size)
-	// Pebble reports an error of its commit as fatal and returns none.
-	return b.v.storeErr()
+	b.v.show(b.f, mark{lsn: uint64(b.last), time: b.time})
+	return nil
 }
 
 // Reset drops what was not committed.
 func (b *Batch) Reset() {
-	if b.pb != nil {
-		b.pb.Reset()
+	if b.rep == nil {
+		b.v.dropPending()
 	}
 	b.rewind()
 }
 
-// Close frees the batch.
+// Close is Reset; the batch must not be used after it.
 func (b *Batch) Close() error {
-	if b.pb == nil {
-		return nil
-	}
-	pb := b.pb
-	b.pb, b.broken = nil, true
-	return pb.Close()
+	b.Reset()
+	b.broken = true
+	return nil
 }

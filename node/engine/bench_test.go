@@ -1,12 +1,12 @@
 package engine_test
 
 import (
-"os"
-"strconv"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -26,7 +24,7 @@ type Engine interface {
 	Apply(b *Batch, r *wal.Record) error
 
 	// AddDigest adds every live entry that the engine keeps in r.
-	AddDigest(ctx context.Context, r pebble.Reader, d *Digest) error
+	AddDigest(ctx context.Context, r Reader, d *Digest) error
 
 	// Maintain looks for work that changes data (expired entries, …) and proposes
 	// it as records; the core logs them like any other write. It returns when the

@@ -30,25 +30,19 @@ func (l *storeLogger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
 	l.v.log.Error("store stopped", "err", err)
 	l.s.fence.breakWith(err)
-	l.s.flushFailed(err)
 }
 
-// listener follows flushes and compactions. Pebble calls it with its mutex held:
+// listener follows compactions. Pebble calls it with its mutex held:
 // nothing here may call the store, and only a stopped store may be held up.
 func (v *VShard) listener(s *store) *pebble.EventListener {
-	var flushErr error // of the flush that just ended; flushes are serial
 	return &pebble.EventListener{
-		FlushEnd: func(i pebble.FlushInfo) {
-			flushErr = i.Err
-			s.changed.Store(true)
-		},
 		CompactionEnd: func(i pebble.CompactionInfo) {
 			s.changed.Store(true)
 			if i.Err == nil {
 				s.fence.failures.Store(0)
 			}
 		},
-		TableCreated: func(pebble.TableCreateInfo) { s.changed.Store(true) },
+		TableIngested: func(pebble.TableIngestInfo) { s.changed.Store(true) },
 		BackgroundError: func(err error) {
 			if errors.Is(err, pebble.ErrCancelledCompaction) {
 				return
@@ -60,36 +54,9 @@ func (v *VShard) listener(s *store) *pebble.EventListener {
 				// the file system that the fence could hold back.
 				s.fence.wait()
 			}
-			if flushErr != nil && errors.Is(err, flushErr) {
-				s.flushFailed(err)
-			}
 		},
 		DataCorruption: func(i pebble.DataCorruptionInfo) {
 			v.log.Error("damaged data", "path", i.Path, "err", i.Details)
 		},
 	}
-}
-
-// flushFailed wakes those who wait for a flush.
-func (s *store) flushFailed(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flushErr = err
-	close(s.failed)
-	s.failed = make(chan struct{})
-}
-
-func (s *store) flushSucceeded() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.flushErr = nil
-	s.fence.failures.Store(0)
-}
-
-// flushFailure returns the channel that closes at the next failed flush, and the
-// error of the last flush.
-func (s *store) flushFailure() (<-chan struct{}, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failed, s.flushErr
 }

@@ -53,7 +53,7 @@ func (v *VShard) describe(dst string) (Files, error) {
 	fs := v.shared.opts.FS
 	var f Files
 	opts := v.shared.pebbleOptions(newFence(fs), v.shared.compactions.member())
-	opts.Logger = &storeLogger{v: v, s: &store{fence: newFence(fs), failed: make(chan struct{})}}
+	opts.Logger = &storeLogger{v: v, s: &store{fence: newFence(fs)}}
 	opts.ReadOnly = true
 	db, err := pebble.Open(dst, opts)
 	if err != nil {

@@ -20,9 +20,9 @@ type Options struct {
 	// uncompressed blocks and fills as they are read. Default 64 MiB.
 	CacheBytes int64
 
-	// MemtableBytes is the size to which the memtable of one vshard grows; a
-	// vshard has up to two of them, and a short-lived third. They start at
-	// 256 KiB. Default 16 MiB.
+	// MemtableBytes is the memory in which one vshard keeps what it applied,
+	// before it becomes a table. A vshard uses as much again while the table is
+	// written, and Admit refuses at five times. Default 16 MiB.
 	MemtableBytes int64
 
 	// ReplayBytes bounds the memory of all replays together. Default 192 MiB.

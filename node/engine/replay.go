@@ -12,28 +12,27 @@ import (
 )
 
 // Replay applies a long stream of records to one vshard, for recovery and
-// restore. The engines' Apply is the same as in live use; what differs is where
-// the changes go: they are sorted in memory, written as tables and ingested. That
-// takes a third of the time of memtables and flushes, and what it finishes is
-// durable at once.
+// restore. The engines' Apply is the same as in live use, and so is the way to
+// disk; what is left out is everything for readers: fronts are not indexed, and
+// compactions wait. What a replay finishes is durable.
 //
 // Apply and Finish are for one goroutine; tables are written on another. Readers
-// of the vshard see one run after the other, each with its applied LSN.
+// of the vshard see one table after the other, each with its applied LSN.
 type Replay struct {
 	v        *VShard
 	batch    Batch
 	runBytes int
 
-	cur, spare *run
-	spilling   chan error // result of the spill that runs; nil: none
-	seq        int        // of run files
-	ingested   int        // runs since compactions were last let in
-	err        error      // sticky
+	spilling chan error // result of the spill that runs; nil: none
+	seq      int        // of table files
+	ingested int        // tables since compactions were last let in
+	err      error      // sticky
+	closed   bool
 }
 
 // ReplayOptions of one vshard's replay. The zero value works.
 type ReplayOptions struct {
-	// RunBytes is the memory of one run; a replay uses up to two. Default: this
+	// RunBytes is the memory of one front; a replay uses up to two. Default: this
 	// vshard's share of Options.ReplayBytes.
 	RunBytes int
 }
@@ -41,20 +40,16 @@ type ReplayOptions struct {
 const (
 	runBytesMin = 1 << 20
 	runBytesMax = 512 << 20
-	// runsBeforeCompaction is how many runs may lie on top of each other before
+	// runsBeforeCompaction is how many tables may lie on top of each other before
 	// the replay waits for compactions.
 	runsBeforeCompaction = 24
-	runFilePrefix        = "replay."
 )
 
 // NewReplay starts a replay. No batch of the vshard may be in use until Finish
-// or Close.
+// or Close; what was applied before is flushed first.
 func (v *VShard) NewReplay(opts *ReplayOptions) (*Replay, error) {
 	if v.closed.Load() {
 		return nil, ErrClosed
-	}
-	if err := v.storeErr(); err != nil {
-		return nil, err
 	}
 	n := 0
 	if opts != nil {
@@ -63,18 +58,13 @@ func (v *VShard) NewReplay(opts *ReplayOptions) (*Replay, error) {
 	if n == 0 {
 		n = int(v.shared.opts.ReplayBytes) / int(2*max(v.shared.open.Load(), 1))
 	}
-	// A table that is ingested must not overlap a memtable.
-	if err := v.flush(v.store, nil); err != nil {
+	if err := v.Flush(); err != nil {
 		return nil, fmt.Errorf("flush before replay: %w", err)
 	}
-	r := &Replay{
-		v:        v,
-		runBytes: min(max(n, runBytesMin), runBytesMax),
-		cur:      new(run),
-		spare:    new(run),
-	}
-	r.batch = Batch{v: v, run: r.cur, rep: r}
+	r := &Replay{v: v, runBytes: min(max(n, runBytesMin), runBytesMax)}
+	r.batch = Batch{v: v, rep: r}
 	r.batch.rewind()
+	r.batch.f = newFront()
 	v.store.sched.pause()
 	return r, nil
 }
@@ -88,7 +78,7 @@ func (r *Replay) Apply(rec *wal.Record) error {
 	if err := r.batch.Apply(rec); err != nil {
 		return r.fail(err)
 	}
-	if r.cur.bytes() < r.runBytes {
+	if r.batch.f.bytes() < r.runBytes {
 		return nil
 	}
 	return r.fail(r.spill())
@@ -108,7 +98,7 @@ func (r *Replay) Finish(last wal.LSN, timeMicros int64) error {
 	if last > r.batch.last {
 		r.batch.last, r.batch.time = last, timeMicros
 	}
-	if r.batch.last > r.v.Applied() || len(r.cur.ops) > 0 {
+	if r.batch.last > r.v.Applied() {
 		r.err = r.spill()
 	}
 	return r.Close()
@@ -117,12 +107,12 @@ func (r *Replay) Finish(last wal.LSN, timeMicros int64) error {
 // Close ends the replay without what was not written yet. The vshard stays at the
 // LSN that it reached. After Finish it does nothing.
 func (r *Replay) Close() error {
-	if r.cur == nil {
-		return r.err
+	if r.closed {
+		return nil
 	}
+	r.closed = true
 	err := errors.Join(r.err, r.wait())
-	r.cur, r.spare, r.batch.run = nil, nil, nil
-	r.batch.broken = true
+	r.batch.f, r.batch.broken = nil, true
 	r.v.store.sched.resume()
 	if r.err = err; err == nil {
 		r.err = ErrClosed
@@ -137,36 +127,37 @@ func (r *Replay) fail(err error) error {
 	return err
 }
 
-// barrier makes everything before the current record readable in the store.
+// barrier makes everything before the current record readable in the tables.
 func (r *Replay) barrier() error {
-	if len(r.cur.ops) > 0 {
+	if r.batch.f.nOps > 0 {
 		if err := r.spill(); err != nil {
 			return err
 		}
+		r.batch.before = 0
 	}
 	return r.wait()
 }
 
-// spill hands the current run to a goroutine of its own and goes on with the
-// other one. At most one spill of a vshard runs; they are ordered.
+// spill hands the current front to a goroutine of its own and goes on with a new
+// one. At most one spill of a vshard runs; they are ordered.
 func (r *Replay) spill() error {
 	if err := r.wait(); err != nil {
 		return err
 	}
-	full, lsn, micros := r.cur, r.batch.last, r.batch.time
-	r.cur, r.spare = r.spare, full
-	r.batch.run, r.batch.ops = r.cur, 0
-	key, value := full.set(len(keyApplied), 16)
-	copy(key, keyApplied)
-	appendApplied(value[:0], lsn, micros)
+	full, m := r.batch.f, mark{lsn: uint64(r.batch.last), time: r.batch.time}
+	r.batch.f = newFront()
 	r.seq++
-	name := fmt.Sprintf("%s%06d.sst", runFilePrefix, r.seq)
+	name := fmt.Sprintf("%sreplay.%06d.sst", spillFilePrefix, r.seq)
 	done := make(chan error, 1)
 	r.spilling = done
 	go func() {
 		r.v.shared.spills <- struct{}{}
 		defer func() { <-r.v.shared.spills }()
-		done <- r.v.ingestRun(full, name)
+		err := r.v.ingestFront(full, full.nOps, m, name)
+		if err == nil {
+			r.v.show(nil, m)
+		}
+		done <- err
 	}()
 	return nil
 }
@@ -181,21 +172,14 @@ func (r *Replay) wait() error {
 	if err != nil {
 		return err
 	}
-	lsn, micros, err := readApplied(r.v.store.db)
-	if err != nil {
-		return r.v.Damage(fmt.Errorf("read applied lsn: %w", err))
+	if r.ingested++; r.ingested < runsBeforeCompaction || r.closed {
+		return nil
 	}
-	r.v.applied.Store(uint64(lsn))
-	r.v.appliedTime.Store(micros)
-	r.spare.reset()
-	if r.ingested++; r.ingested >= runsBeforeCompaction {
-		r.ingested = 0
-		return r.compact()
-	}
-	return nil
+	r.ingested = 0
+	return r.compact()
 }
 
-// compact lets compactions catch up: too many runs on top of each other would
+// compact lets compactions catch up: too many tables on top of each other would
 // make each read look into all of them.
 func (r *Replay) compact() error {
 	r.v.store.sched.resume()
@@ -206,15 +190,14 @@ func (r *Replay) compact() error {
 	return nil
 }
 
-// removeLeftRuns removes what a replay that crashed left. The store does not know
-// these files: ingesting links them under another name first.
-func removeLeftRuns(fs vfs.FS, dir string) error {
+// removeUnfinished removes tables that a crash left half-way.
+func removeUnfinished(fs vfs.FS, dir string) error {
 	names, err := fs.List(dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, runFilePrefix) {
+		if strings.HasPrefix(name, spillFilePrefix) {
 			if err := fs.Remove(fs.PathJoin(dir, name)); err != nil {
 				return err
 			}

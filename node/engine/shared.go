@@ -41,18 +41,11 @@ func NewShared(opts *Options) (*Shared, error) {
 	return &Shared{
 		opts:        o,
 		route:       r,
-		cache:       pebble.NewCache(o.CacheBytes + memtableAllowance(o)),
+		cache:       pebble.NewCache(o.CacheBytes + emptyMemtables),
 		files:       pebble.NewFileCache(fileCacheShards(cpus), o.OpenFiles),
 		compactions: newCompactions(o.Compactions),
 		spills:      make(chan struct{}, cpus),
 	}, nil
-}
-
-// memtableAllowance is added to the cache's limit: Pebble takes memtables out of
-// the block cache's size, and with several stores nothing would be left of it.
-func memtableAllowance(o *Options) int64 {
-	const vshards = 8
-	return 2 * vshards * o.MemtableBytes
 }
 
 // Engines returns the engines, in the order of Options.
@@ -75,39 +68,37 @@ func (s *Shared) Close() error {
 }
 
 const (
-	l0CompactionFiles = 64
-	l0CompactionDepth = 4
-	l0StopDepth       = 1000 // Admit refuses long before
-	memtableStopCount = 1000 // Admit refuses long before
-	maxManifestBytes  = 16 << 20
-	blockBytes        = 8 << 10
-	indexBlockBytes   = 64 << 10
-	bloomBitsPerKey   = 10
-	l0TargetFileBytes = 8 << 20
-	baseLevelBytes    = 64 << 20
-	flushSplitBytes   = 4 << 20
-	bytesPerSync      = 1 << 20
+	l0CompactionFiles   = 64
+	l0CompactionDepth   = 4
+	l0StopDepth         = 1000      // Admit refuses long before
+	memtableBytesPebble = 256 << 10 // stays empty, see front
+	emptyMemtables      = 4 << 20   // Pebble takes memtables out of its cache limit
+	maxManifestBytes    = 16 << 20
+	blockBytes          = 8 << 10
+	indexBlockBytes     = 64 << 10
+	bloomBitsPerKey     = 10
+	l0TargetFileBytes   = 8 << 20
+	baseLevelBytes      = 64 << 20
+	bytesPerSync        = 1 << 20
 )
 
 // pebbleOptions of one store. fs and sched are the store's own.
 func (s *Shared) pebbleOptions(fs *fence, sched *compactor) *pebble.Options {
 	o := &pebble.Options{
-		FS:                          fs,
-		Cache:                       s.cache,
-		FileCache:                   s.files,
-		DisableWAL:                  true,
-		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                uint64(s.opts.MemtableBytes),
-		MemTableStopWritesThreshold: memtableStopCount,
-		L0CompactionThreshold:       l0CompactionDepth,
-		L0CompactionFileThreshold:   l0CompactionFiles,
-		L0StopWritesThreshold:       l0StopDepth,
-		LBaseMaxBytes:               baseLevelBytes,
-		FlushSplitBytes:             flushSplitBytes,
-		BytesPerSync:                bytesPerSync,
-		MaxManifestFileSize:         maxManifestBytes,
-		MaxOpenFiles:                s.opts.OpenFiles,
-		CompactionConcurrencyRange:  func() (int, int) { return 1, s.opts.Compactions },
+		FS:                         fs,
+		Cache:                      s.cache,
+		FileCache:                  s.files,
+		DisableWAL:                 true,
+		FormatMajorVersion:         pebble.FormatNewest,
+		MemTableSize:               memtableBytesPebble,
+		L0CompactionThreshold:      l0CompactionDepth,
+		L0CompactionFileThreshold:  l0CompactionFiles,
+		L0StopWritesThreshold:      l0StopDepth,
+		LBaseMaxBytes:              baseLevelBytes,
+		BytesPerSync:               bytesPerSync,
+		MaxManifestFileSize:        maxManifestBytes,
+		MaxOpenFiles:               s.opts.OpenFiles,
+		CompactionConcurrencyRange: func() (int, int) { return 1, s.opts.Compactions },
 	}
 	o.Experimental.CompactionScheduler = sched
 	o.TargetFileSizes[0] = l0TargetFileBytes

@@ -2,9 +2,8 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
-
-	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -12,11 +11,10 @@ import (
 // Snapshot is the state of a vshard at one LSN. It holds the vshard open; close
 // it soon, since what it sees cannot be compacted away.
 type Snapshot struct {
-	v       *VShard
-	ref     Ref
-	snap    *pebble.Snapshot
-	applied wal.LSN
-	time    int64
+	v      *VShard
+	ref    Ref
+	reader snapshotReader
+	mark   mark
 }
 
 // Snapshot returns the state as it is now. Taken by the core between batches, its
@@ -26,34 +24,49 @@ func (v *VShard) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{v: v, ref: ref, snap: v.store.db.NewSnapshot()}
-	// The LSN in the snapshot is the one that belongs to it; VShard.Applied may
-	// be behind or ahead by a batch.
-	s.applied, s.time, err = readApplied(s.snap)
+	s := &Snapshot{v: v, ref: ref}
+	for {
+		w := v.view.Load()
+		s.reader = snapshotReader{view: w, snap: v.store.db.NewSnapshot()}
+		// If no front was frozen meanwhile, the tables hold nothing that is
+		// younger than the view.
+		if v.view.Load().gen == w.gen {
+			break
+		}
+		if err := s.reader.snap.Close(); err != nil {
+			ref.Release()
+			return nil, err
+		}
+	}
+	lsn, micros, err := readApplied(s.reader.snap)
 	if err != nil {
-		_ = s.Close()
-		return nil, v.Damage(fmt.Errorf("read applied lsn of snapshot: %w", err))
+		return nil, errors.Join(v.Damage(fmt.Errorf("read applied lsn of snapshot: %w", err)), s.Close())
+	}
+	// During a replay the tables are ahead of the view, which holds no fronts.
+	s.mark = s.reader.view.mark
+	if uint64(lsn) > s.mark.lsn {
+		s.mark = mark{lsn: uint64(lsn), time: micros}
 	}
 	return s, nil
 }
 
 // Applied returns the LSN of the snapshot.
-func (s *Snapshot) Applied() wal.LSN { return s.applied }
+func (s *Snapshot) Applied() wal.LSN { return wal.LSN(s.mark.lsn) }
 
 // AppliedTime returns the time of the record at Applied, µs since the epoch.
-func (s *Snapshot) AppliedTime() int64 { return s.time }
+func (s *Snapshot) AppliedTime() int64 { return s.mark.time }
 
 // VShard returns whose snapshot it is.
 func (s *Snapshot) VShard() *VShard { return s.v }
 
 // Reader reads the snapshot.
-func (s *Snapshot) Reader() pebble.Reader { return s.snap }
+func (s *Snapshot) Reader() Reader { return &s.reader }
 
 // Digest adds up all live entries in the store. It reads everything.
 func (s *Snapshot) Digest(ctx context.Context) (Digest, error) {
 	var d Digest
 	for _, e := range s.v.shared.opts.Engines {
-		if err := e.AddDigest(ctx, s.snap, &d); err != nil {
+		if err := e.AddDigest(ctx, s.Reader(), &d); err != nil {
 			return Digest{}, s.v.Damage(fmt.Errorf("digest of %s: %w", e.Name(), err))
 		}
 	}
@@ -62,7 +75,7 @@ func (s *Snapshot) Digest(ctx context.Context) (Digest, error) {
 
 // Close releases the snapshot; exactly once.
 func (s *Snapshot) Close() error {
-	err := s.snap.Close()
+	err := s.reader.snap.Close()
 	s.ref.Release()
 	return err
 }

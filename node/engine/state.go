@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
 
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -16,15 +18,14 @@ import (
 //	0x00 's' name 0x00 'c'                    generation u64 LE | lsn u64 LE | chunks u64 LE
 //	0x00 's' name 0x00 'd' gen u64 BE i u64 BE  chunk i of that generation
 //
-// The 'c' key is written after all chunks. Memtables reach the disk in the order
-// in which they were written, so a durable 'c' key has durable chunks.
+// An image is one table, which becomes part of the store in one step.
 
 // stateSlot is the state of one Stateful engine. Owned by the core.
 type stateSlot struct {
 	engine  Stateful
 	state   State
 	applied wal.LSN // of the last record that the state took
-	image   image   // newest image; owned by the flush that runs, or the core
+	image   image   // newest on disk; owned by the spiller
 }
 
 type image struct {
@@ -60,17 +61,17 @@ func decodeImage(b []byte) (image, error) {
 	}, nil
 }
 
-// imageAt reads the header of an image; none is the zero image.
-func imageAt(it *pebble.Iterator, name string) (image, error) {
-	key := stateKey(name, 'c')
-	if !it.SeekGE(key) || string(it.Key()) != string(key) {
-		return image{}, it.Error()
+// readImage reads the header of an image; none is the zero image.
+func readImage(r pebble.Reader, name string) (image, error) {
+	value, closer, err := r.Get(stateKey(name, 'c'))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return image{}, nil
 	}
-	value, err := it.ValueAndErr()
 	if err != nil {
 		return image{}, err
 	}
-	return decodeImage(value)
+	img, err := decodeImage(value)
+	return img, errors.Join(err, closer.Close())
 }
 
 // openStates loads the images of all Stateful engines.
@@ -90,16 +91,7 @@ func (v *VShard) openStates(db *pebble.DB) error {
 }
 
 func (s *stateSlot) load(db *pebble.DB) error {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{0x00, 's'}, UpperBound: []byte{0x00, 't'}})
-	if err != nil {
-		return err
-	}
-	err = s.loadFrom(it)
-	return errors.Join(err, it.Close())
-}
-
-func (s *stateSlot) loadFrom(it *pebble.Iterator) error {
-	img, err := imageAt(it, s.engine.Name())
+	img, err := readImage(db, s.engine.Name())
 	if err != nil || img.gen == 0 {
 		return err
 	}
@@ -109,13 +101,16 @@ func (s *stateSlot) loadFrom(it *pebble.Iterator) error {
 		if i == img.chunks {
 			return nil, false, nil
 		}
-		key := chunkKey(s.engine.Name(), img.gen, i)
-		if !it.SeekGE(key) || string(it.Key()) != string(key) {
-			return nil, false, errors.Join(it.Error(), fmt.Errorf("chunk %d of %d is missing: %w", i, img.chunks, pebble.ErrCorruption))
+		value, closer, err := db.Get(chunkKey(s.engine.Name(), img.gen, i))
+		if errors.Is(err, pebble.ErrNotFound) {
+			return nil, false, fmt.Errorf("chunk %d of %d is missing: %w", i, img.chunks, pebble.ErrCorruption)
+		}
+		if err != nil {
+			return nil, false, err
 		}
 		i++
-		value, err := it.ValueAndErr()
-		return value, err == nil, err
+		chunk := bytes.Clone(value)
+		return chunk, true, closer.Close()
 	})
 }
 
@@ -155,41 +150,43 @@ func (v *VShard) freezeStates() ([]frozenState, error) {
 	return frozen, nil
 }
 
-// saveStates writes the images. Only one flush with images may run at a time; the
-// core sees to that by waiting for the result of the last.
-func saveStates(s *store, frozen []frozenState) error {
-	for _, f := range frozen {
-		if err := f.save(s.db); err != nil {
+// saveStates writes the images, each as one table, so that an image is there
+// whole or not at all. Called by the spiller, which runs one job at a time.
+func (v *VShard) saveStates(frozen []frozenState, name string) error {
+	for i, f := range frozen {
+		next := image{gen: f.slot.image.gen + 1, lsn: f.lsn}
+		err := v.ingest(fmt.Sprintf("%s.%d", name, i), func(w *sstable.Writer) error { return f.write(w, &next) })
+		if err != nil {
 			return fmt.Errorf("save state of %s: %w", f.slot.engine.Name(), err)
 		}
+		f.slot.image = next
 	}
 	return nil
 }
 
-func (f frozenState) save(db *pebble.DB) error {
+// write writes the header after the chunks, but in the order of the keys it
+// comes first: the chunks are collected before.
+func (f frozenState) write(w *sstable.Writer, next *image) error {
 	name := f.slot.engine.Name()
-	next := image{gen: f.slot.image.gen + 1, lsn: f.lsn}
+	var chunks [][]byte
 	err := f.image.Save(context.Background(), func(chunk []byte) error {
-		next.chunks++
-		return db.Set(chunkKey(name, next.gen, next.chunks-1), chunk, pebble.NoSync)
+		chunks = append(chunks, bytes.Clone(chunk))
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	b := db.NewBatch()
-	defer b.Close()
+	next.chunks = uint64(len(chunks))
 	header := binary.LittleEndian.AppendUint64(nil, next.gen)
 	header = binary.LittleEndian.AppendUint64(header, uint64(next.lsn))
 	header = binary.LittleEndian.AppendUint64(header, next.chunks)
-	if err := b.Set(stateKey(name, 'c'), header, nil); err != nil {
+	if err := w.Set(stateKey(name, 'c'), header); err != nil {
 		return err
 	}
-	if err := b.DeleteRange(chunkKey(name, 0, 0), chunkKey(name, next.gen, 0), nil); err != nil {
-		return err
+	for i, chunk := range chunks {
+		if err := w.Set(chunkKey(name, next.gen, uint64(i)), chunk); err != nil {
+			return err
+		}
 	}
-	if err := b.Commit(pebble.NoSync); err != nil {
-		return err
-	}
-	f.slot.image = next
-	return nil
+	return w.DeleteRange(chunkKey(name, 0, 0), chunkKey(name, next.gen, 0))
 }

@@ -26,17 +26,22 @@ type VShard struct {
 
 	// Owned by the core.
 	states []*stateSlot
+	front  *front // that takes changes; nil: none yet. view.active, or newer
 
 	// applied only grows while a store is open; one writer (the core), many
 	// readers. It is stored after the batch that reached it is visible.
 	applied     atomic.Uint64
 	appliedTime atomic.Int64
 
-	gate   gate // readers of store
-	store  *store
-	wg     sync.WaitGroup // flushes that are under way
+	viewMu sync.Mutex // held while view is replaced
+	view   atomic.Pointer[view]
+
+	gate   gate   // readers of store
+	store  *store // replaced by Reopen, with the gate shut
+	wg     sync.WaitGroup
 	closed atomic.Bool
 
+	spiller   spiller
 	admission admission
 }
 
@@ -47,11 +52,7 @@ type store struct {
 	fence *fence
 	sched *compactor
 
-	mu       sync.Mutex
-	flushErr error         // of the last flush, nil when it succeeded
-	failed   chan struct{} // closed at the next failed flush, then replaced
-
-	changed atomic.Bool // flushes and compactions changed what Admit looks at
+	changed atomic.Bool // tables came or went since Admit looked
 }
 
 var (
@@ -86,12 +87,12 @@ func OpenVShard(shared *Shared, dir string, id uint16) (*VShard, error) {
 
 func (v *VShard) openStore() (err error) {
 	fs := newFence(v.shared.opts.FS)
-	s := &store{fence: fs, sched: v.shared.compactions.member(), failed: make(chan struct{})}
+	s := &store{fence: fs, sched: v.shared.compactions.member()}
 	if err := makeDir(fs, v.dir); err != nil {
 		return fmt.Errorf("make directory of vshard: %w", err)
 	}
-	if err := removeLeftRuns(fs, v.dir); err != nil {
-		return fmt.Errorf("remove unfinished replay: %w", err)
+	if err := removeUnfinished(fs, v.dir); err != nil {
+		return fmt.Errorf("remove unfinished tables: %w", err)
 	}
 	s.opts = v.shared.pebbleOptions(fs, s.sched)
 	s.opts.Logger = &storeLogger{v: v, s: s}
@@ -117,6 +118,8 @@ func (v *VShard) openStore() (err error) {
 	if err != nil {
 		return v.Damage(fmt.Errorf("read applied lsn: %w", err))
 	}
+	v.front = nil
+	v.view.Store(&view{mark: mark{lsn: uint64(lsn), time: micros}})
 	v.applied.Store(uint64(lsn))
 	v.appliedTime.Store(micros)
 	s.changed.Store(true)
@@ -179,10 +182,7 @@ func syncDir(fs vfs.FS, dir string) error {
 func (v *VShard) checkIdentity(db *pebble.DB) error {
 	b, closer, err := db.Get(keyIdentity)
 	if errors.Is(err, pebble.ErrNotFound) {
-		var id [4]byte
-		binary.LittleEndian.PutUint16(id[0:], storeFormat)
-		binary.LittleEndian.PutUint16(id[2:], v.id)
-		return db.Set(keyIdentity, id[:], pebble.NoSync)
+		return nil // a store without tables; the first one names it
 	}
 	if err != nil {
 		return v.Damage(fmt.Errorf("read identity: %w", err))
@@ -200,9 +200,14 @@ func (v *VShard) checkIdentity(db *pebble.DB) error {
 	return nil
 }
 
-func appendApplied(dst []byte, lsn wal.LSN, micros int64) []byte {
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(lsn))
-	return binary.LittleEndian.AppendUint64(dst, uint64(micros))
+func (v *VShard) identity() []byte {
+	id := binary.LittleEndian.AppendUint16(nil, storeFormat)
+	return binary.LittleEndian.AppendUint16(id, v.id)
+}
+
+func (m mark) encode() []byte {
+	b := binary.LittleEndian.AppendUint64(nil, m.lsn)
+	return binary.LittleEndian.AppendUint64(b, uint64(m.time))
 }
 
 func readApplied(r pebble.Reader) (wal.LSN, int64, error) {
@@ -267,9 +272,13 @@ func (v *VShard) Close() error {
 }
 
 func (v *VShard) closeStore() error {
-	close(v.store.fence.closing) // flushes under way give up
+	close(v.store.fence.closing) // what waits to try again gives up
 	v.gate.shut()
 	v.wg.Wait()
+	v.spiller.failed(ErrClosed, true)
+	v.spiller = spiller{}
+	v.front = nil
+	v.view.Store(&view{mark: v.view.Load().mark})
 	var errs []error
 	for _, s := range v.states {
 		errs = append(errs, s.state.Close())
@@ -321,7 +330,7 @@ func (v *VShard) Acquire() (Ref, error) {
 }
 
 // Reader returns what is applied now.
-func (r Ref) Reader() pebble.Reader { return r.v.store.db }
+func (r Ref) Reader() Reader { return (*live)(r.v) }
 
 // Release gives the Ref back; exactly once.
 func (r Ref) Release() { r.v.gate.leave(r.stripe) }

@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -150,22 +148,19 @@ func applyIdemPurge(b *engine.Batch, r *wal.Record) error {
 	if err != nil {
 		return err
 	}
-	it, err := state.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{spaceOutcomes},
-		UpperBound: appendIndexKey(nil, spaceOutcomes, p.BeforeMicros, 0, nil),
-	})
+	it, err := state.NewIter([]byte{spaceOutcomes}, appendIndexKey(nil, spaceOutcomes, p.BeforeMicros, 0, nil))
 	if err != nil {
 		return err
 	}
 	err = purge(b, state, it, p.Limit)
-	if err := errors.Join(err, it.Error(), it.Close()); err != nil {
+	if err := errors.Join(err, it.Err(), it.Close()); err != nil {
 		return b.VShard().Damage(err)
 	}
 	keepOutcome(b, r, p.Op, p.Result)
 	return nil
 }
 
-func purge(b *engine.Batch, state pebble.Reader, it *pebble.Iterator, limit uint32) error {
+func purge(b *engine.Batch, state engine.Reader, it *engine.Iterator, limit uint32) error {
 	var key []byte
 	for ok := it.First(); ok && limit > 0; ok = it.Next() {
 		limit--
@@ -186,9 +181,9 @@ func purge(b *engine.Batch, state pebble.Reader, it *pebble.Iterator, limit uint
 	return nil
 }
 
-func outcomeIsOf(state pebble.Reader, key []byte, micros int64) (bool, error) {
+func outcomeIsOf(state engine.Reader, key []byte, micros int64) (bool, error) {
 	v, closer, err := state.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
+	if errors.Is(err, engine.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/nodedb-go/nodedb/node/engine"
 )
 
@@ -51,19 +49,16 @@ func (Engine) Name() string { return "kv" }
 //
 // The LSN is not in it, so that equal data has an equal digest however it came to
 // be. Indexes and outcomes are not in it either.
-func (Engine) AddDigest(ctx context.Context, r pebble.Reader, d *engine.Digest) error {
-	it, err := r.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{spaceEntry},
-		UpperBound: []byte{spaceEntry + 1},
-	})
+func (Engine) AddDigest(ctx context.Context, r engine.Reader, d *engine.Digest) error {
+	it, err := r.NewIter([]byte{spaceEntry}, []byte{spaceEntry + 1})
 	if err != nil {
 		return err
 	}
 	err = addDigest(ctx, it, d)
-	return errors.Join(err, it.Error(), it.Close())
+	return errors.Join(err, it.Err(), it.Close())
 }
 
-func addDigest(ctx context.Context, it *pebble.Iterator, d *engine.Digest) error {
+func addDigest(ctx context.Context, it *engine.Iterator, d *engine.Digest) error {
 	const entriesPerCheck = 4096
 	buf := []byte("kv1")
 	n := 0
@@ -71,11 +66,7 @@ func addDigest(ctx context.Context, it *pebble.Iterator, d *engine.Digest) error
 		if n++; n%entriesPerCheck == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		v, err := it.ValueAndErr()
-		if err != nil {
-			return err
-		}
-		_, expireAt, value, err := splitValue(v)
+		_, expireAt, value, err := splitValue(it.Value())
 		if err != nil {
 			return err
 		}
@@ -113,7 +104,7 @@ func (e Engine) Maintain(m *engine.Maintenance) (more bool, err error) {
 	return old || len(keys) == expireKeysMax, err
 }
 
-func (e Engine) purgeOld(m *engine.Maintenance, r pebble.Reader) (bool, error) {
+func (e Engine) purgeOld(m *engine.Maintenance, r engine.Reader) (bool, error) {
 	keep := e.opts.IdempotencyTTL
 	if keep == 0 {
 		keep = idempotencyTTLDefault
@@ -136,22 +127,19 @@ func (e Engine) purgeOld(m *engine.Maintenance, r pebble.Reader) (bool, error) {
 // Expired returns up to limit keys that may have expired at nowMillis, in the
 // order of their time. Some may have been written again since; the Expire record
 // that they go into sorts that out.
-func Expired(r pebble.Reader, nowMillis int64, limit int) ([]Due, error) {
+func Expired(r engine.Reader, nowMillis int64, limit int) ([]Due, error) {
 	if nowMillis < 0 || limit <= 0 {
 		return nil, nil
 	}
-	it, err := r.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{spaceDue},
-		UpperBound: appendIndexKey(nil, spaceDue, nowMillis+1, 0, nil),
-	})
+	it, err := r.NewIter([]byte{spaceDue}, appendIndexKey(nil, spaceDue, nowMillis+1, 0, nil))
 	if err != nil {
 		return nil, err
 	}
 	keys, err := collectDue(it, limit)
-	return keys, errors.Join(err, it.Error(), it.Close())
+	return keys, errors.Join(err, it.Err(), it.Close())
 }
 
-func collectDue(it *pebble.Iterator, limit int) ([]Due, error) {
+func collectDue(it *engine.Iterator, limit int) ([]Due, error) {
 	const bytesMax = 1 << 20 // of keys in one record
 	var keys []Due
 	size := 0

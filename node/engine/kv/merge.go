@@ -4,8 +4,7 @@ import (
 	"bytes"
 	"errors"
 
-	"github.com/cockroachdb/pebble/v2"
-
+	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -27,7 +26,7 @@ type MergedScan struct {
 // NewMergedScan starts a scan over readers, which are of different vshards and
 // should be snapshots of one moment. Close it; the readers are the caller's.
 // ErrBadCursor when opts.Cursor is not of a scan like this one.
-func NewMergedScan(readers []pebble.Reader, opts *ScanOptions) (*MergedScan, error) {
+func NewMergedScan(readers []engine.Reader, opts *ScanOptions) (*MergedScan, error) {
 	o, err := opts.resolve()
 	if err != nil {
 		return nil, err

@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-
+	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -33,12 +32,12 @@ func putOutcome(dst []byte, r *wal.Record, op Op, result []byte) {
 
 // FindOutcome looks up what a request was answered. Result is a copy. It says
 // false when the request is unknown: never made, or purged since.
-func FindOutcome(r pebble.Reader, tenant uint32, idem []byte) (Outcome, bool, error) {
+func FindOutcome(r engine.Reader, tenant uint32, idem []byte) (Outcome, bool, error) {
 	buf := keyBuffers.Get().(*keyBuffer)
 	defer keyBuffers.Put(buf)
 	buf.b = appendEntryKey(buf.b[:0], spaceOutcome, tenant, idem)
 	v, closer, err := r.Get(buf.b)
-	if errors.Is(err, pebble.ErrNotFound) {
+	if errors.Is(err, engine.ErrNotFound) {
 		return Outcome{}, false, nil
 	}
 	if err != nil {
@@ -59,11 +58,8 @@ func FindOutcome(r pebble.Reader, tenant uint32, idem []byte) (Outcome, bool, er
 
 // OldestOutcome returns the time, µs since the epoch, of the oldest outcome that
 // is kept; false when there is none.
-func OldestOutcome(r pebble.Reader) (int64, bool, error) {
-	it, err := r.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{spaceOutcomes},
-		UpperBound: []byte{spaceOutcomes + 1},
-	})
+func OldestOutcome(r engine.Reader) (int64, bool, error) {
+	it, err := r.NewIter([]byte{spaceOutcomes}, []byte{spaceOutcomes + 1})
 	if err != nil {
 		return 0, false, err
 	}
@@ -72,5 +68,5 @@ func OldestOutcome(r pebble.Reader) (int64, bool, error) {
 	if found {
 		at, _, _, err = splitIndexKey(it.Key())
 	}
-	return at, found, errors.Join(err, it.Error(), it.Close())
+	return at, found, errors.Join(err, it.Err(), it.Close())
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -25,18 +23,18 @@ var keyBuffers = sync.Pool{New: func() any { return &keyBuffer{b: make([]byte, 0
 
 // Get returns a copy of what is stored under the key, in its own memory.
 // nowMillis hides what has expired. ErrNotFound when there is nothing.
-func Get(r pebble.Reader, tenant uint32, key []byte, nowMillis int64) (Entry, error) {
+func Get(r engine.Reader, tenant uint32, key []byte, nowMillis int64) (Entry, error) {
 	return AppendGet(nil, r, tenant, key, nowMillis)
 }
 
 // AppendGet is Get with the value appended to dst, which becomes Entry.Value.
-func AppendGet(dst []byte, r pebble.Reader, tenant uint32, key []byte, nowMillis int64) (Entry, error) {
+func AppendGet(dst []byte, r engine.Reader, tenant uint32, key []byte, nowMillis int64) (Entry, error) {
 	buf := keyBuffers.Get().(*keyBuffer)
 	buf.b = appendEntryKey(buf.b[:0], spaceEntry, tenant, key)
 	v, closer, err := r.Get(buf.b)
 	keyBuffers.Put(buf)
 	if err != nil {
-		if err == pebble.ErrNotFound || errors.Is(err, pebble.ErrNotFound) {
+		if err == engine.ErrNotFound || errors.Is(err, engine.ErrNotFound) {
 			return Entry{Value: dst}, ErrNotFound
 		}
 		return Entry{Value: dst}, err
@@ -70,12 +68,12 @@ func Read(v *engine.VShard, tenant uint32, key []byte, nowMillis int64) (Entry, 
 }
 
 // Has says whether Get would find something. It copies nothing.
-func Has(r pebble.Reader, tenant uint32, key []byte, nowMillis int64) (bool, error) {
+func Has(r engine.Reader, tenant uint32, key []byte, nowMillis int64) (bool, error) {
 	buf := keyBuffers.Get().(*keyBuffer)
 	buf.b = appendEntryKey(buf.b[:0], spaceEntry, tenant, key)
 	v, closer, err := r.Get(buf.b)
 	keyBuffers.Put(buf)
-	if errors.Is(err, pebble.ErrNotFound) {
+	if errors.Is(err, engine.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {

@@ -5,8 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 
-	"github.com/cockroachdb/pebble/v2"
-
+	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -63,7 +62,7 @@ func successor(prefix []byte) []byte {
 //	for s.Next() { use(s.Key(), s.Value()) }
 //	if err := s.Err(); err != nil { … }
 type Scan struct {
-	it       *pebble.Iterator
+	it       *engine.Iterator
 	opts     ScanOptions
 	started  bool
 	valid    bool
@@ -75,7 +74,7 @@ type Scan struct {
 }
 
 // NewScan starts a scan; Close it. The Cursor of opts counts here too.
-func NewScan(r pebble.Reader, opts *ScanOptions) (*Scan, error) {
+func NewScan(r engine.Reader, opts *ScanOptions) (*Scan, error) {
 	o, err := opts.resolve()
 	if err != nil {
 		return nil, err
@@ -83,12 +82,12 @@ func NewScan(r pebble.Reader, opts *ScanOptions) (*Scan, error) {
 	return newScan(r, o)
 }
 
-func newScan(r pebble.Reader, o ScanOptions) (*Scan, error) {
+func newScan(r engine.Reader, o ScanOptions) (*Scan, error) {
 	lower, upper := o.bounds()
 	if bytes.Compare(lower, upper) >= 0 {
 		return &Scan{opts: o, started: true}, nil
 	}
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := r.NewIter(lower, upper)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +108,7 @@ func (s *Scan) Next() bool {
 		}
 	}
 	if s.err == nil {
-		s.err = s.it.Error()
+		s.err = s.it.Err()
 	}
 	s.valid = false
 	return false
@@ -134,12 +133,7 @@ func (s *Scan) step() bool {
 
 // load reads the entry under the iterator; false when it is to be skipped.
 func (s *Scan) load() bool {
-	v, err := s.it.ValueAndErr()
-	if err != nil {
-		s.err = err
-		return false
-	}
-	lsn, expireAt, value, err := splitValue(v)
+	lsn, expireAt, value, err := splitValue(s.it.Value())
 	if err != nil {
 		s.err = err
 		return false
@@ -182,8 +176,8 @@ func (s *Scan) Close() error {
 
 // Tenants calls yield with each tenant that has entries, in order, until it
 // returns false.
-func Tenants(r pebble.Reader, yield func(tenant uint32) bool) error {
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceEntry}, UpperBound: []byte{spaceEntry + 1}})
+func Tenants(r engine.Reader, yield func(tenant uint32) bool) error {
+	it, err := r.NewIter([]byte{spaceEntry}, []byte{spaceEntry + 1})
 	if err != nil {
 		return err
 	}
@@ -194,5 +188,5 @@ func Tenants(r pebble.Reader, yield func(tenant uint32) bool) error {
 		}
 		ok = it.SeekGE(appendEntryKey(nil, spaceEntry, t+1, nil))
 	}
-	return errors.Join(it.Error(), it.Close())
+	return errors.Join(it.Err(), it.Close())
 }

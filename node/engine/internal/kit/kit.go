@@ -11,7 +11,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/nodedb-go/nodedb/node/engine"
@@ -109,9 +108,9 @@ func record(lsn wal.LSN, typ wal.Type, vshard uint16, payload []byte) wal.Record
 func Time(lsn wal.LSN) int64 { return 1_700_000_000_000_000 + int64(lsn) }
 
 // Dump returns everything that a store holds, but the applied LSN.
-func Dump(t testing.TB, r pebble.Reader) []string {
+func Dump(t testing.TB, r engine.Reader) []string {
 	t.Helper()
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: []byte{0x01}})
+	it, err := r.NewIter([]byte{0x01}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +246,7 @@ func (m *Model) Digest() (sum [32]byte, entries uint64) {
 }
 
 // Compare returns what differs between the model and the stores, "" if nothing.
-func (m *Model) Compare(t testing.TB, readers ...pebble.Reader) string {
+func (m *Model) Compare(t testing.TB, readers ...engine.Reader) string {
 	t.Helper()
 	got := NewModel()
 	for _, r := range readers {
@@ -271,7 +270,7 @@ func (m *Model) Compare(t testing.TB, readers ...pebble.Reader) string {
 	return ""
 }
 
-func collect(t testing.TB, r pebble.Reader, into *Model) {
+func collect(t testing.TB, r engine.Reader, into *Model) {
 	t.Helper()
 	var tenants []uint32
 	if err := kv.Tenants(r, func(tenant uint32) bool { tenants = append(tenants, tenant); return true }); err != nil {
@@ -291,7 +290,7 @@ func collect(t testing.TB, r pebble.Reader, into *Model) {
 	}
 }
 
-func compareOutcome(id ID, want kv.Outcome, readers []pebble.Reader) string {
+func compareOutcome(id ID, want kv.Outcome, readers []engine.Reader) string {
 	for _, r := range readers {
 		o, ok, err := kv.FindOutcome(r, id.Tenant, []byte(id.Key))
 		if err != nil {
