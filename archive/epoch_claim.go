@@ -129,7 +129,9 @@ func ClaimEpoch(ctx context.Context, stores []StoreConfig, c Claim) (EpochInfo, 
 	if _, err := io.ReadFull(c.Rand, raw[:]); err != nil {
 		return EpochInfo{}, fmt.Errorf("draw incarnation: %w", err)
 	}
-	r := claimRun{Claim: c, own: own, incarnation: hex.EncodeToString(raw[:]), next: max(own.newest(), c.LastEpoch) + 1}
+	// A node that has written nothing since its last claims has them on record only.
+	c.LastEpoch = max(c.LastEpoch, own.newest())
+	r := claimRun{Claim: c, own: own, incarnation: hex.EncodeToString(raw[:]), next: c.LastEpoch + 1}
 	for range claimAttemptsMax {
 		info, won, err := r.attempt(ctx, stores)
 		if err != nil || won {
@@ -222,6 +224,9 @@ func (r *claimRun) survey(ctx context.Context, s Store) error {
 	if r.Timeline == 0 {
 		return r.surveyAll(ctx, s)
 	}
+	if r.LastEpoch == 0 && r.ParentTimeline != 0 {
+		return r.surveyUnclaimed(ctx, s)
+	}
 	epochs, err := r.epochs(ctx, s, max(r.LastEpoch, 1)-1)
 	if err != nil {
 		return err
@@ -233,6 +238,21 @@ func (r *claimRun) survey(ctx context.Context, s Store) error {
 		}
 	}
 	return r.surveyBeyond(ctx, s)
+}
+
+// surveyUnclaimed is for a restored node that wrote its timeline without an
+// archive so far. It may go on if nobody took the number and nothing reached its
+// LSNs since.
+func (r *claimRun) surveyUnclaimed(ctx context.Context, s Store) error {
+	if err := r.surveyAll(ctx, s); err != nil {
+		return err
+	}
+	if r.timelineMax >= r.Timeline || r.firstLSN > r.FirstLSN {
+		return &FencedError{Store: s.URL(), NodeID: r.NodeID, Own: r.LastEpoch,
+			Reason: fmt.Sprintf("the restored node wrote timeline %d from LSN %d on without its archive, which has meanwhile reached timeline %d and LSN %d; restore again and start with the archive, or archive under a new node id",
+				r.Timeline, r.FirstLSN, r.timelineMax, r.firstLSN-1)}
+	}
+	return nil
 }
 
 // epochs reads the claims above after, and raises next over them. A listing

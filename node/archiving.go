@@ -65,6 +65,9 @@ func (n *Node) claim() (archive.EpochInfo, error) {
 		Dir:            n.path(archiveDir),
 		FS:             n.opts.FS, Logger: n.logger, Clock: n.opts.Clock,
 	}
+	// What was truncated before the archive came is in no segment: the archive
+	// begins with a base.
+	n.seedBase = !n.meta.TimelineClaimed && n.oldestLSN() > n.meta.FirstLSN
 	var oldest wal.LSN
 	if segments := n.log.Segments(); len(segments) > 0 && segments[0].Records > 0 {
 		oldest = segments[0].First
@@ -82,6 +85,14 @@ func (n *Node) claim() (archive.EpochInfo, error) {
 		}
 	}
 	return archive.ClaimEpoch(ctx, n.opts.Stores, c)
+}
+
+// oldestLSN is the first LSN that the log still holds, or will hold next.
+func (n *Node) oldestLSN() wal.LSN {
+	if segments := n.log.Segments(); len(segments) > 0 {
+		return segments[0].First
+	}
+	return n.log.Durable() + 1
 }
 
 // adoptTimeline records a timeline that was claimed, before anything is written

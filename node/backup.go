@@ -143,28 +143,46 @@ func (n *Node) export(ctx context.Context, s *shard, in *archive.BaseInput) erro
 	return nil
 }
 
-// runBases takes bases on schedule. A failed one is tried again after a tenth
-// of the interval.
+// seedRetry is the pause after a first base that failed.
+const seedRetry = 10 * time.Second
+
+// runBases takes bases on schedule, and the first one at once when the archive
+// was attached to a node that has history. A failed one is tried again after a
+// tenth of the interval.
 func (n *Node) runBases() {
-	if n.opts.BaseInterval <= 0 || len(n.opts.Stores) == 0 {
+	if len(n.opts.Stores) == 0 || n.opts.BaseInterval <= 0 && !n.seedBase {
 		return
 	}
 	wait := n.opts.BaseInterval
-	for {
-		timer := time.NewTimer(wait)
-		select {
-		case <-n.ctx.Done():
-			timer.Stop()
-			return
-		case <-timer.C:
-		}
+	if n.seedBase {
+		wait = 0
+	}
+	for n.sleep(wait) {
 		wait = n.opts.BaseInterval
 		if last := n.bases.status().Last.LSN; last != 0 && n.log.Durable() <= last+1 {
 			continue // nothing was written since
 		}
 		if _, err := n.backup(n.ctx); err != nil {
-			wait = n.opts.BaseInterval / 10
+			if wait = n.opts.BaseInterval / 10; n.seedBase {
+				wait = seedRetry
+			}
 			n.logger.Error("scheduled base backup failed", "err", err, "retry_after", wait)
+			continue
 		}
+		if n.seedBase = false; n.opts.BaseInterval <= 0 {
+			return
+		}
+	}
+}
+
+// sleep reports false when the node closes first.
+func (n *Node) sleep(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-n.ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }

@@ -55,6 +55,7 @@ type Node struct {
 	checkpoints  checkpointStatus
 	bases        baseStatus
 	known        *archive.KnownObjects
+	seedBase     bool // the archive lacks what was truncated before it was attached
 	pins         pins
 	ballast      ballast
 

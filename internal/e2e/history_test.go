@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"testing"
@@ -17,7 +18,16 @@ import (
 	"github.com/nodedb-go/nodedb/wal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// checksDefault is how many random histories a plain run tries; the soak asks
+// for more with -rapid.checks.
+const checksDefault = "20"
+
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", checksDefault); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // A state is what a tenant's keys hold: value and expiry.
 type state map[string]string
@@ -30,8 +40,9 @@ type history struct {
 	store  archive.Store
 	opts   node.Options
 	dir    string
-	lives  int // directories restored
-	named  int // restore points
+	first  wal.LSN // of the current timeline
+	lives  int     // directories restored
+	named  int     // restore points
 	n      *node.Node
 	now    state
 	states map[wal.LSN]state // after the record of that LSN
@@ -71,7 +82,6 @@ func (h *history) start() {
 		h.t.Fatalf("open: %v", err)
 	}
 	h.n = n
-	h.note()
 }
 
 func (h *history) stop() {
@@ -154,7 +164,9 @@ func (h *history) step(ctx context.Context) {
 		h.stop()
 		h.start()
 	}
-	h.note()
+	if h.durable() >= h.first {
+		h.note()
+	}
 }
 
 // at is the model's state at lsn: that of the newest note at or below it.
@@ -267,6 +279,17 @@ func (h *history) fork(ctx context.Context, last wal.LSN) {
 	}
 	dir, result := h.restore(ctx, pitr.Target{LSN: lsn})
 	reached := result.Reached.LSN
+	looked := rapid.Bool().Draw(h.t, "look first")
+	if looked {
+		// Opened without the archive, and written to, before it goes on with it.
+		o := h.opts
+		o.Stores, o.VShards = nil, 0
+		n, err := node.Open(dir, &o)
+		h.check(err)
+		_, err = n.Digest(ctx)
+		h.check(err)
+		h.check(n.Close())
+	}
 	h.now = maps.Clone(h.at(lsn))
 	for l := range h.states {
 		if l > reached {
@@ -281,7 +304,14 @@ func (h *history) fork(ctx context.Context, last wal.LSN) {
 	h.opts.VShards = 0
 	h.dir = dir
 	h.start()
-	if first := h.durable(); first <= last {
-		h.t.Fatalf("the new timeline's log begins at %d, not above %d", first, last)
+	// The LSNs between the fork and the new timeline belong to neither.
+	if h.first = h.durable() + 1; h.first <= last {
+		h.t.Fatalf("the new timeline's log begins at %d, not above %d", h.first, last)
+	}
+	if looked {
+		// What the look truncated is in no segment.
+		info, err := h.n.Backup(ctx)
+		h.check(err)
+		h.first = info.LSN
 	}
 }
