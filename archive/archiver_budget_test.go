@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -85,7 +86,7 @@ func TestShedWritesGapFirst(t *testing.T) {
 		r := newRig(t, 5)
 		r.opts.BudgetBytes, r.opts.Policy = r.segs[4].Bytes, archive.Shed
 		var a *archive.Archiver
-		checks := 0
+		var checks atomic.Int64
 		r.opts.OnAdvance = func() {
 			gaps := r.rec.created("/gap/")
 			for _, s := range r.segs[1:] {
@@ -93,7 +94,7 @@ func TestShedWritesGapFirst(t *testing.T) {
 				if s.Last > a.Releasable() {
 					break
 				}
-				checks++
+				checks.Add(1)
 				if !slices.Contains(gaps, gap) {
 					t.Errorf("LSN %d was released before %s existed", s.Last, gap)
 				}
@@ -111,7 +112,7 @@ func TestShedWritesGapFirst(t *testing.T) {
 		if got, want := a.Releasable(), r.segs[3].Last; got != want {
 			t.Errorf("Releasable = %d, want %d", got, want)
 		}
-		if checks == 0 {
+		if checks.Load() == 0 {
 			t.Error("nothing was shed")
 		}
 		// The upload that hangs is of a segment that may be gone by now.
@@ -190,9 +191,10 @@ func TestShedNeedsARecord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 4)
 		r.opts.BudgetBytes, r.opts.Policy = r.segs[0].Bytes, archive.Shed
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		r.opts.FS = errorfs.Wrap(r.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if full && strings.HasPrefix(op.Path, jourDir) && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			if full.Load() && strings.HasPrefix(op.Path, jourDir) && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 				return syscall.ENOSPC
 			}
 			return nil
@@ -208,7 +210,7 @@ func TestShedNeedsARecord(t *testing.T) {
 		if !errors.Is(err, archive.ErrArchiveStalled) || !errors.Is(err, syscall.ENOSPC) {
 			t.Errorf("Admit = %v", err)
 		}
-		full = false
+		full.Store(false)
 		time.Sleep(time.Hour)
 		if got := a.Releasable(); got < r.segs[2].Last {
 			t.Errorf("Releasable = %d once the disk has room", got)

@@ -190,31 +190,6 @@ func TestJournalWithoutDisk(t *testing.T) {
 	}
 }
 
-// The journal does not grow with the life of the node.
-func TestJournalIsBounded(t *testing.T) {
-	r := newRig(t, 1)
-	a := r.start()
-	r.add(a, r.segs...)
-	waitFor(t, a, r.last())
-	for i := range 10 {
-		more := makeSegmentsFrom(t, r.fs, fmt.Sprint("wal", i), 50, uint64(i), r.last()+1, 1)
-		r.add(a, more...)
-		r.segs = append(r.segs, more...)
-		waitFor(t, a, r.last())
-		a.Truncated(r.last())
-	}
-	if err := a.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	st, err := r.fs.Stat(journalPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if st.Size() > 1<<20 {
-		t.Errorf("journal has %d bytes after %d segments", st.Size(), len(r.segs))
-	}
-}
-
 // Segments that were truncated before this store had them become one gap, also
 // when the journal is lost.
 func TestHoleBeforeFirstSegment(t *testing.T) {

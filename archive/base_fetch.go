@@ -186,7 +186,8 @@ func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile)
 	}
 	sum := sha256.New()
 	// One byte more than promised is enough to know that the size is a lie.
-	n, err := io.Copy(io.MultiWriter(file, sum), io.LimitReader(plain, mf.Bytes+1))
+	// The file comes last: it may change the buffer that it is given.
+	n, err := io.Copy(io.MultiWriter(sum, file), io.LimitReader(plain, mf.Bytes+1))
 	switch {
 	case err != nil:
 		err = f.placed(full, err)

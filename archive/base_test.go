@@ -48,7 +48,7 @@ func newBaseRig(t *testing.T) *baseRig {
 		r.write(id, "empty", nil)
 		r.write(id, "000004.sst", random(uint64(id), 3000))
 	}
-	r.write(2, "000007.sst", random(9, 2_500_000))
+	r.write(2, "000007.sst", random(9, 100_000))
 	return r
 }
 
@@ -110,6 +110,7 @@ func (r *baseRig) compare(fs vfs.FS) {
 
 func TestBaseRoundTrip(t *testing.T) {
 	r := newBaseRig(t)
+	r.write(2, "000007.sst", random(9, 2_500_000)) // several frames, several chunks
 	var last archive.BaseProgress
 	r.opts.Parallel = 1
 	r.opts.Progress = func(p archive.BaseProgress) { last = p }
@@ -260,7 +261,7 @@ func TestFetchResumes(t *testing.T) {
 	// A file that was there and is wrong is fetched again.
 	fs := vfs.NewMem()
 	r.fetch(info.Key, fs)
-	writeLocal(t, fs, "out/vshard/0002/000007.sst", random(55, 2_500_000))
+	writeLocal(t, fs, "out/vshard/0002/000007.sst", random(55, 100_000))
 	r.fetch(info.Key, fs)
 }
 

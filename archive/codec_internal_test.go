@@ -189,6 +189,32 @@ func TestJournalWritesIntoItsRoom(t *testing.T) {
 	}
 }
 
+// The journal does not grow with the life of the node: what an archived mark
+// covers is dropped, and the mark survives.
+func TestJournalIsBounded(t *testing.T) {
+	fs := vfs.NewMem()
+	j := openJournal(fs, "a", 1, discard)
+	defer j.close()
+	const segments = 5000
+	for i := wal.LSN(1); i <= segments; i++ {
+		for _, kind := range []string{lineUploading, lineUploaded, lineVerified, lineArchived} {
+			_ = j.add(journalLine{Kind: kind, Store: "mem:", First: i, Last: i, Key: strings.Repeat("k", 80)}, false)
+		}
+	}
+	st, err := fs.Stat("a/" + journalName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Size() > 2*journalRoom || len(j.entries) > 2000 {
+		t.Errorf("journal has %d bytes and %d entries after %d segments", st.Size(), len(j.entries), segments)
+	}
+	again := openJournal(fs, "a", 1, discard)
+	defer again.close()
+	if upTo, ok := again.archivedUpTo("mem:"); !ok || upTo != segments {
+		t.Errorf("archived mark %d, %v", upTo, ok)
+	}
+}
+
 func TestChunks(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	want := make([]byte, 3*chunkBytes+17)
