@@ -90,14 +90,14 @@ func (s *fileStore) create(ctx context.Context, key string, body io.Reader, size
 		_ = root.Remove(tmp)
 		_ = f.Close()
 	}()
-	if err := fill(ctx, f, body, size); err != nil {
+	if err := s.fill(ctx, f, body, size); err != nil {
 		return err
 	}
 	return s.publish(ctx, root, tmp, key)
 }
 
 // fill writes the content and makes it durable.
-func fill(ctx context.Context, f *os.File, body io.Reader, size int64) error {
+func (s *fileStore) fill(ctx context.Context, f *os.File, body io.Reader, size int64) error {
 	n, err := io.CopyBuffer(onlyWriter{f}, readerCtx{ctx, body}, make([]byte, copyBufferBytes))
 	if err == nil && n != size {
 		err = io.ErrUnexpectedEOF
@@ -107,7 +107,7 @@ func fill(ctx context.Context, f *os.File, body io.Reader, size int64) error {
 	}
 	// Crash here: a temporary file is left, which nobody sees as an object
 	// and a later Create in this directory removes.
-	return f.Sync()
+	return s.sync(f)
 }
 
 func (s *fileStore) publish(ctx context.Context, root *os.Root, tmp, key string) error {
@@ -127,7 +127,7 @@ func (s *fileStore) publish(ctx context.Context, root *os.Root, tmp, key string)
 	_ = root.Remove(tmp)
 	// Crash here: the object is there, whole, or it is not; the caller was not
 	// told that it is.
-	return syncRootDir(root, path.Dir(key))
+	return s.syncDir(root, path.Dir(key))
 }
 
 // taken reports an existing object, durable: whoever linked it may not have
@@ -142,7 +142,7 @@ func (s *fileStore) taken(root *os.Root, key string) error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%w: a %s is in the object's place", ErrRefused, kindOf(info.Mode()))
 	}
-	if err := syncRootDir(root, path.Dir(key)); err != nil {
+	if err := s.syncDir(root, path.Dir(key)); err != nil {
 		return err
 	}
 	return ErrExists
@@ -155,34 +155,49 @@ func kindOf(m fs.FileMode) string {
 	return "special file"
 }
 
-// openRoot opens the store's directory, making it when it is missing.
+// openRoot opens the store's directory, making it and its parents when they
+// are missing.
 func (s *fileStore) openRoot() (*os.Root, error) {
 	root, err := s.openDir()
-	if !errors.Is(err, fs.ErrNotExist) {
-		return root, err
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return nil, err
 	}
-	// Made from the top down, each name synced in its parent, so that no
-	// object can be durable below a name that is not.
-	var missing []string
-	for d := s.dir; ; d = filepath.Dir(d) {
-		if _, err := os.Lstat(d); err == nil || filepath.Dir(d) == d {
-			break
-		}
-		missing = append(missing, d)
+	if _, ok := s.settled.Load("."); ok && !missing {
+		return root, nil
 	}
-	for i := len(missing) - 1; i >= 0; i-- {
-		if err := os.Mkdir(missing[i], dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+	if missing {
+		if err := os.MkdirAll(s.dir, dirMode); err != nil {
 			return nil, err
 		}
-		parent, err := os.Open(filepath.Dir(missing[i]))
-		if err != nil {
-			return nil, err
-		}
-		if err := errors.Join(parent.Sync(), parent.Close()); err != nil {
+		if root, err = s.openDir(); err != nil {
 			return nil, err
 		}
 	}
-	return s.openDir()
+	if err := s.syncParents(); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	s.settled.Store(".", nil)
+	return root, nil
+}
+
+// syncParents makes the name of the store's directory durable, and those of
+// all directories above, whoever made them: this process, another one, or an
+// earlier try that failed half-way. No object can be durable below a name
+// that is not. Directories that we may not read were not made by us.
+func (s *fileStore) syncParents() error {
+	for d := filepath.Dir(s.dir); ; d = filepath.Dir(d) {
+		f, err := os.Open(d)
+		if err == nil {
+			err = errors.Join(s.sync(f), f.Close())
+		}
+		if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EINVAL) {
+			return err
+		}
+		if d == filepath.Dir(d) {
+			return nil
+		}
+	}
 }
 
 // settle makes dir and its parents durable, and clears dir of what dead
@@ -210,7 +225,7 @@ func (s *fileStore) settle(root *os.Root, dir string) error {
 	case err != nil:
 		return err
 	}
-	if err := syncRootDir(root, path.Dir(dir)); err != nil {
+	if err := s.syncDir(root, path.Dir(dir)); err != nil {
 		return err
 	}
 	s.settled.Store(dir, nil)

@@ -26,6 +26,7 @@ type fileStore struct {
 	dir   string
 	shown string
 	slots chan struct{} // one for each running system call, see await
+	sync  func(*os.File) error
 
 	// Directories whose own names were synced since this store was opened;
 	// the key is the path below dir. Entries are only ever hints to skip work
@@ -44,6 +45,7 @@ func NewFileStore(dir string) (Store, error) {
 		dir:   abs,
 		shown: (&url.URL{Scheme: "file", Path: abs}).String(),
 		slots: make(chan struct{}, hungOpsMax),
+		sync:  (*os.File).Sync,
 	}, nil
 }
 
@@ -214,7 +216,7 @@ func (s *fileStore) Delete(ctx context.Context, key string) error {
 			return struct{}{}, err
 		}
 		// Crash here: the object may come back, whole.
-		return struct{}{}, syncRootDir(root, path.Dir(key))
+		return struct{}{}, s.syncDir(root, path.Dir(key))
 	})
 	if err != nil {
 		return s.fail(ctx, "delete", key, err)
@@ -222,11 +224,10 @@ func (s *fileStore) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-func syncRootDir(root *os.Root, dir string) error {
+func (s *fileStore) syncDir(root *os.Root, dir string) error {
 	d, err := root.Open(dir)
 	if err != nil {
 		return err
 	}
-	err = d.Sync()
-	return errors.Join(err, d.Close())
+	return errors.Join(s.sync(d), d.Close())
 }
