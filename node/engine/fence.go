@@ -2,13 +2,14 @@ package engine
 
 import (
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// fence is the file system that one open store sees. It does two things that
+// fence is the file system that one open store sees. It does three things that
 // Pebble leaves to its user:
 //
 //   - When a write to Pebble's manifest fails, nobody knows whether it arrived.
@@ -18,6 +19,9 @@ import (
 //     It is the same when a directory cannot be synced, where Pebble panics.
 //   - When flushes fail because the disk is full, Pebble tries again at once and
 //     for ever. The fence makes each retry wait.
+//   - Pebble syncs the directory after it has made the marker that names a new
+//     manifest, so that a crash may keep the marker's entry without the
+//     manifest's. The fence syncs it before too.
 //
 // Files that are only read are not wrapped.
 type fence struct {
@@ -80,6 +84,11 @@ func (f *fence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	f.wait()
 	if err := f.err(); err != nil {
 		return nil, err
+	}
+	if strings.HasPrefix(f.FS.PathBase(name), "marker.") {
+		if err := syncDir(f.FS, f.FS.PathDir(name)); err != nil {
+			return nil, err
+		}
 	}
 	return f.file(f.FS.Create(name, c))
 }
