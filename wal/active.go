@@ -204,6 +204,7 @@ func footerOf(seg *Segment, sum hash.Hash) Footer {
 func (l *Log) leaveSuccessor() error {
 	l.mu.Lock()
 	first := l.mu.next
+	tmp := l.opts.FS.PathJoin(l.dir, l.spareName(newSuffix))
 	l.mu.Unlock()
 	p, err := l.newPreamble(first)
 	if err != nil {
@@ -211,7 +212,6 @@ func (l *Log) leaveSuccessor() error {
 	}
 	head := make([]byte, PreambleLen)
 	p.encode(head)
-	tmp := l.opts.FS.PathJoin(l.dir, l.spareName(newSuffix))
 	if err := writeWhole(l.opts.FS, tmp, head); err != nil {
 		return err
 	}
