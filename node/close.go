@@ -70,8 +70,20 @@ func (n *Node) checkpointLast(ctx context.Context) error {
 	return err
 }
 
-// release gives back what Open took, in reverse order. It also ends an Open
-// that failed half-way.
+// abandon ends an Open that failed half-way.
+func (n *Node) abandon() error {
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	if n.runtime != nil {
+		_ = n.runtime.Close(done) // nothing was accepted
+	}
+	if n.archiver != nil {
+		_ = n.archiver.Close(done) // what it has not archived is left to the next start
+	}
+	return n.release()
+}
+
+// release gives back the files that Open took, in reverse order.
 func (n *Node) release() error {
 	var errs []error
 	if n.log != nil && !n.logClosed {

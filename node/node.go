@@ -90,7 +90,7 @@ func Open(dir string, options *Options) (_ *Node, err error) {
 	defer func() {
 		if err != nil {
 			n.cancel(ErrClosed)
-			err = errors.Join(err, n.release())
+			err = errors.Join(err, n.abandon())
 		}
 	}()
 	for _, step := range []func() error{

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/node/engine/kv"
 	"github.com/nodedb-go/nodedb/wal"
@@ -34,7 +36,41 @@ func (n *Node) openDir() error {
 			return err
 		}
 	}
+	if err := n.makeDirs(); err != nil {
+		return err
+	}
 	return n.openBallast()
+}
+
+// makeDirs makes the node's directories, and makes sure that a crash cannot take
+// one away with what was synced in it: the log, and which epochs are the node's
+// own.
+func (n *Node) makeDirs() error {
+	fs, made := n.opts.FS, false
+	for _, name := range []string{walDir, vshardDir, archiveDir} {
+		if _, err := fs.Stat(n.path(name)); err == nil {
+			continue
+		}
+		if err := fs.MkdirAll(n.path(name), 0o755); err != nil {
+			return err
+		}
+		made = true
+	}
+	if !made {
+		return nil
+	}
+	return errors.Join(syncDir(fs, n.dir), syncDir(fs, fs.PathDir(n.dir)))
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return fmt.Errorf("open directory %s: %w", dir, err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("sync directory %s: %w", dir, err)
+	}
+	return nil
 }
 
 // create makes a new node in an empty directory. node.json is written last of
@@ -106,9 +142,6 @@ func (n *Node) openShards() error {
 		return err
 	}
 	n.shared = shared
-	if err := n.opts.FS.MkdirAll(n.path(vshardDir), 0o755); err != nil {
-		return err
-	}
 	for id := range n.meta.VShards {
 		v, err := engine.OpenVShard(shared, n.path(vshardDir, fmt.Sprintf("%04x", id)), uint16(id))
 		if err != nil {
