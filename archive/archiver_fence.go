@@ -11,6 +11,9 @@ import (
 	"github.com/nodedb-go/nodedb/wal"
 )
 
+// settleAttempts is how many attempts' time settling may take.
+const settleAttempts = 20
+
 // checkFence asks whether a later epoch owns the archive.
 func (s *storeRun) checkFence(ctx context.Context) error {
 	own := &s.a.opts.Epoch
@@ -49,7 +52,8 @@ func (s *storeRun) fencedBy(ctx context.Context, later wal.Epoch) *FencedError {
 // is ours, nobody came after us, the history that is there is ours, and what
 // is missing before our first segment is known.
 func (s *storeRun) settle() error {
-	ctx, cancel := s.attempt(0)
+	// Without a journal the whole timeline is listed, a thousand names at a time.
+	ctx, cancel := context.WithTimeout(s.a.ctx, settleAttempts*s.a.opts.AttemptTimeout)
 	defer cancel()
 	if err := s.settleEpoch(ctx); err != nil {
 		return err

@@ -365,3 +365,69 @@ func TestManifestSizeLies(t *testing.T) {
 		}
 	}
 }
+
+// An object that holds other content of the same length, well compressed, is
+// found by its hash only.
+func TestFetchFindsSwappedObject(t *testing.T) {
+	r := newBaseRig(t)
+	other := random(1234, 3000)
+	var sealed bytes.Buffer
+	if _, err := archive.Seal(&sealed, bytes.NewReader(other)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := archive.ReadBase(t.Context(), r.rec, nodeID, r.must().Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The same archive in another store, with one object swapped.
+	swapped := newRecorder(t)
+	k, err := m.VShards[0].Files[0].Object()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range r.rec.created("/obj/") {
+		data := content(t, r.rec, key)
+		if key == archive.Join(nodeID, k) {
+			data = sealed.Bytes()
+		}
+		if err := swapped.Create(t.Context(), key, bytes.NewReader(data), int64(len(data))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err = archive.FetchBase(t.Context(), swapped, m, "out", &archive.FetchOptions{FS: vfs.NewMem()})
+	if !errors.Is(err, archive.ErrCorrupt) || !strings.Contains(err.Error(), k.String()) {
+		t.Errorf("FetchBase = %v, want damage of %s", err, k)
+	}
+}
+
+// An object that was swept away after the base began is missed before the
+// manifest is written, and sent by the next try.
+func TestBaseMissesSweptObject(t *testing.T) {
+	r := newBaseRig(t)
+	first := r.must()
+	m, err := archive.ReadBase(t.Context(), r.rec, nodeID, first.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := m.VShards[0].Files[0].Object() // an SST: known, so it is not even opened
+	if err != nil {
+		t.Fatal(err)
+	}
+	swept := false
+	r.store.SetPlan(func(op archivetest.Op, key string, _ int) archivetest.Fault {
+		if op == archivetest.OpCreate && !swept { // the listing was before this
+			swept = true
+			if err := r.rec.Store.Delete(t.Context(), archive.Join(nodeID, k)); err != nil {
+				t.Error(err)
+			}
+			r.rec.forget(archive.Join(nodeID, k))
+		}
+		return archivetest.None
+	})
+	r.write(0, "000009.sst", random(77, 500))
+	r.in.LSN = 200
+	if _, err := archive.WriteBase(t.Context(), r.store, r.in, &r.opts); !errors.Is(err, archive.ErrNotFound) {
+		t.Errorf("WriteBase = %v, want that %s is missed", err, k)
+	}
+	r.fetch(r.must().Key, vfs.NewMem())
+}

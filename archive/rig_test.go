@@ -256,3 +256,10 @@ func onKey(op archivetest.Op, part string, f archivetest.Fault) archivetest.Plan
 func copyFS(fsys *vfs.MemFS) *vfs.MemFS {
 	return fsys.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
 }
+
+// forget lets a test delete behind the store's back.
+func (r *recorder) forget(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sums, key)
+}
