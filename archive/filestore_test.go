@@ -390,6 +390,32 @@ func TestFileStoreStrangeFiles(t *testing.T) {
 	}
 }
 
+// A file that shrinks under its reader is an error, not a shorter object.
+func TestFileStoreCutWhileRead(t *testing.T) {
+	dir := t.TempDir()
+	s, err := archive.NewFileStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Create(t.Context(), "k", strings.NewReader("0123456789"), 10); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.ReadRange(t.Context(), "k", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "k"), 5); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, archive.ErrUnreachable) || string(got) != "01234" {
+		t.Errorf("read %q, %v; want an unexpected end", got, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A mount that does not answer costs a caller its deadline, not its life:
 // here a body that blocks stands for a write that does.
 func TestFileStoreHang(t *testing.T) {
