@@ -20,7 +20,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 corrupt data, 4 target outside the
 window, 5 gap, 6 store unreachable, 7 fenced, 8 cold storage.`,
 		Classifiers: []cli.Classifier{classifyNode, cli.ClassifyStorage},
 		Verbs: []*cli.Verb{
-			serveVerb(),
+			demoVerb(), demoWriterVerb(), serveVerb(),
 			putVerb(), getVerb(), delVerb(), incrVerb(), scanVerb(), loadVerb(), exportVerb(),
 			checkpointVerb(), backupVerb(), restorePointVerb(), digestVerb(), statusVerb(),
 			walVerb(), archiveVerb(), benchVerb(),

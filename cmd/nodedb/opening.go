@@ -102,7 +102,7 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 		s.stores, opts.Stores = stores, stores
 	}
 	fresh := !exists(filepath.Join(dir, engine.MetaFile))
-	keep := len(opts.Stores) == 0 && exists(filepath.Join(dir, "archive", "claims.log"))
+	keep := len(opts.Stores) == 0 && hasArchive(dir)
 	if keep {
 		opts.CheckpointInterval, opts.CheckpointBytes = -1, math.MaxInt64
 	}
@@ -118,6 +118,16 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 		return s, s.keepLog()
 	}
 	return s, nil
+}
+
+// hasArchive says whether an archive holds a part of the node's history: it was
+// opened with one, or restored from one.
+func hasArchive(dir string) bool {
+	if exists(filepath.Join(dir, "archive", "claims.log")) {
+		return true
+	}
+	m, err := engine.ReadMeta(vfs.Default, dir)
+	return err == nil && m.ParentTimeline != 0
 }
 
 // keepLog holds the log of a node that has an archive while it is open without

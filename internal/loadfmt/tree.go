@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 )
@@ -127,3 +128,15 @@ func (s *treeSource) Offset() int64 { return s.offset }
 
 // Skipped implements Source.
 func (s *treeSource) Skipped() int64 { return s.tree.Skipped }
+
+// Regular yields the paths and sizes of the regular files that can be values,
+// in order.
+func (t *Tree) Regular() iter.Seq2[string, int64] {
+	return func(yield func(string, int64) bool) {
+		for _, f := range t.files {
+			if f.err == nil && f.size <= fileBytesMax && !yield(f.path, f.size) {
+				return
+			}
+		}
+	}
+}
