@@ -27,10 +27,26 @@ func (l *storeLogger) Errorf(format string, args ...any) {
 // store stops changing anything, see fence, and the caller goes on to return the
 // error that it has.
 func (l *storeLogger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
+	err := &fatalError{text: fmt.Sprintf(format, args...)}
+	for _, a := range args {
+		if cause, ok := a.(error); ok {
+			err.cause = cause
+		}
+	}
 	l.v.log.Error("store stopped", "err", err)
 	l.s.fence.breakWith(err)
 }
+
+// fatalError is what Pebble wanted to end the process for.
+type fatalError struct {
+	text  string
+	cause error // nil when Pebble gave none
+}
+
+func (e *fatalError) Error() string { return e.text }
+
+// Unwrap lets a full disk be told from a broken one.
+func (e *fatalError) Unwrap() error { return e.cause }
 
 // listener follows compactions. Pebble calls it with its mutex held:
 // nothing here may call the store, and only a stopped store may be held up.

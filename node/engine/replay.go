@@ -190,14 +190,16 @@ func (r *Replay) compact() error {
 	return nil
 }
 
-// removeUnfinished removes tables that a crash left half-way.
+// removeUnfinished removes tables that a crash left half-way, and the empty logs
+// that Pebble makes although its WAL is off. A log makes Open flush, and a flush
+// that fails there, on a full disk, is tried again for ever.
 func removeUnfinished(fs vfs.FS, dir string) error {
 	names, err := fs.List(dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, spillFilePrefix) {
+		if strings.HasPrefix(name, spillFilePrefix) || strings.HasSuffix(name, ".log") {
 			if err := fs.Remove(fs.PathJoin(dir, name)); err != nil {
 				return err
 			}
