@@ -2,6 +2,7 @@ package pitr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/errors/oserror"
@@ -13,6 +14,28 @@ import (
 // synced. From then on they belong to the stores, which change them; before it
 // no store was opened. An interrupted load keeps the files that are right.
 const baseDoneName = "base-done"
+
+// loadBaseOrOlder loads the plan's base. One that is damaged is given up for an
+// older one, if that leads to the same position.
+func (r *restore) loadBaseOrOlder(ctx context.Context) error {
+	for {
+		err := r.loadBase(ctx)
+		lost := errors.Is(err, archive.ErrCorrupt) || errors.Is(err, archive.ErrNotFound)
+		if err == nil || !lost {
+			return err
+		}
+		next, perr := r.plan.withoutBase(ctx, err)
+		if perr != nil {
+			return err
+		}
+		r.opts.Logger.Warn("base is damaged, an older way is taken", "base", r.plan.Base.Key, "err", err)
+		if err := r.stage.replan(next); err != nil {
+			return err
+		}
+		r.plan = next
+		r.meter.restart(next)
+	}
+}
 
 // loadBase brings the files of the base, if the plan has one.
 func (r *restore) loadBase(ctx context.Context) error {

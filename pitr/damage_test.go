@@ -169,6 +169,7 @@ func TestDamage(t *testing.T) {
 		check(t, e.Close())
 		return out.Bytes()
 	}
+	bomb := zeros(256 << 20)
 	first := func(m *memStore) string { return m.keys("wal/")[0] }
 	second := func(m *memStore) string { return m.keys("wal/")[1] }
 	noBase := func(m *memStore) {
@@ -212,24 +213,33 @@ func TestDamage(t *testing.T) {
 			return second(m)
 		}, ExitCorrupt},
 		{"a bomb of zeros", func(m *memStore) string {
-			m.change(second(m), func([]byte) []byte { return zeros(1 << 30) })
+			m.change(second(m), func([]byte) []byte { return bomb })
 			return second(m)
 		}, ExitCorrupt},
 		{"a bomb behind a good start", func(m *memStore) string {
-			bomb := zeros(1 << 30)
 			m.change(second(m), func(b []byte) []byte { return append(b, bomb...) })
 			return second(m)
 		}, ExitCorrupt},
-		{"content of a base is a bomb", func(m *memStore) string {
+		{"content of a base is a bomb, and no other way", func(m *memStore) string {
 			key := m.keys("obj/")[0]
-			m.change(key, func([]byte) []byte { return zeros(1 << 30) })
+			m.change(key, func([]byte) []byte { return bomb })
+			delete(m.objects, first(m))
 			return key
 		}, ExitCorrupt},
-		{"content of a base is missing", func(m *memStore) string {
+		{"content of a base is missing, and no other way", func(m *memStore) string {
 			key := m.keys("obj/")[0]
 			delete(m.objects, key)
+			delete(m.objects, first(m))
 			return key
 		}, ExitError},
+		{"content of a base is missing, and LSN 1 is there", func(m *memStore) string {
+			delete(m.objects, m.keys("obj/")[0])
+			return ""
+		}, ExitDone},
+		{"manifest of a base is damaged, and LSN 1 is there", func(m *memStore) string {
+			m.change(m.keys("base/")[0], func(b []byte) []byte { return b[:len(b)/2] })
+			return ""
+		}, ExitDone},
 		{"missing end", func(m *memStore) string {
 			delete(m.objects, second(m))
 			return ""

@@ -3,6 +3,7 @@ package pitr
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -45,7 +46,8 @@ type Plan struct {
 	EstimatedSeconds float64  `json:"estimated_seconds"`
 	Warnings         []string `json:"warnings"`
 
-	src *sources
+	src     *sources
+	refused map[string]bool // bases that were passed over
 }
 
 // PlanBase is the base that a restore starts from.
@@ -95,10 +97,11 @@ const (
 
 // planner makes one plan.
 type planner struct {
-	src  *sources
-	h    *history
-	look *lookup
-	plan *Plan
+	src     *sources
+	h       *history
+	look    *lookup
+	plan    *Plan
+	refused map[string]bool // keys of bases that must not be used
 }
 
 // NewPlan finds the way to target: which base, which segments. It reads
@@ -113,12 +116,28 @@ func NewPlan(ctx context.Context, archives []*archive.Archive, target Target) (*
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{src: src, h: h, look: newLookup(src)}
+	p := &planner{src: src, h: h, look: newLookup(src), refused: make(map[string]bool)}
 	plan, err := p.make(ctx, target)
 	if err != nil {
 		return nil, p.explain(ctx, err, target)
 	}
 	return plan, nil
+}
+
+// withoutBase plans the same way again when a base turned out to be damaged:
+// an older one, or LSN 1, may lead to the same state.
+func (p *Plan) withoutBase(ctx context.Context, why error) (*Plan, error) {
+	h := p.src.merge()
+	h.finish()
+	pl := &planner{src: p.src, h: h, look: newLookup(p.src), refused: maps.Clone(p.refused)}
+	pl.refused[p.Base.Key] = true
+	next, err := pl.make(ctx, Target{LSN: p.Reached.LSN, Timeline: p.Timeline})
+	if err != nil {
+		return nil, err
+	}
+	next.Target = p.Target
+	next.Warnings = append(next.Warnings, fmt.Sprintf("base %s is not used: %v", p.Base.Key, why))
+	return next, nil
 }
 
 // explain turns "it is not there" into "it cannot be known" while a store does
@@ -157,7 +176,7 @@ func (p *planner) make(ctx context.Context, t Target) (*Plan, error) {
 		Format: planFormat, NodeID: p.h.node, Target: t, Timeline: at.leaf, NextLSN: p.h.lsnMax + 1,
 		NextTimeline: slices.Max(p.h.timelines()) + 1,
 		Reached:      Position{Timeline: at.owner, LSN: at.lsn}, Stores: p.src.urls(), src: p.src,
-		Segments: []PlanSegment{}, Digests: []PlanDigest{}, Gaps: []PlanGap{}, Warnings: p.src.warnings(),
+		refused: p.refused, Segments: []PlanSegment{}, Digests: []PlanDigest{}, Gaps: []PlanGap{}, Warnings: p.src.warnings(),
 	}
 	rt, manifest, err := p.chooseRoute(ctx, t, at)
 	if err != nil {
@@ -181,9 +200,8 @@ func (p *planner) make(ctx context.Context, t Target) (*Plan, error) {
 // chooseRoute takes the newest base whose manifest is whole and not newer than
 // the target. A base that is passed over is a warning.
 func (p *planner) chooseRoute(ctx context.Context, t Target, at resolved) (*route, *archive.Manifest, error) {
-	refused := make(map[string]bool)
 	for {
-		rt, missing := p.h.route(at.leaf, at.lsn, func(b *base) bool { return !refused[b.key] })
+		rt, missing := p.h.route(at.leaf, at.lsn, func(b *base) bool { return !p.refused[b.key] })
 		if missing != nil {
 			return nil, nil, p.refuse(t, at, missing)
 		}
@@ -207,7 +225,7 @@ func (p *planner) chooseRoute(ctx context.Context, t Target, at resolved) (*rout
 			return nil, nil, err
 		}
 		p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf("base %s is not used: %v", rt.base.key, err))
-		refused[rt.base.key] = true
+		p.refused[rt.base.key] = true
 	}
 }
 

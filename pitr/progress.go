@@ -36,7 +36,7 @@ type Progress struct {
 
 // meter counts, and reports on a goroutine of its own.
 type meter struct {
-	plan     *Plan
+	plan     atomic.Pointer[Plan]
 	clock    func() time.Time
 	report   func(Progress)
 	begun    time.Time
@@ -51,8 +51,9 @@ type meter struct {
 }
 
 func startMeter(plan *Plan, o *Options) *meter {
-	m := &meter{plan: plan, clock: o.Clock, report: o.Progress, begun: o.Clock(),
+	m := &meter{clock: o.Clock, report: o.Progress, begun: o.Clock(),
 		stop: make(chan struct{}), stopped: make(chan struct{})}
+	m.plan.Store(plan)
 	m.phase.Store(PhaseBase)
 	go m.loop(o.ProgressInterval)
 	return m
@@ -89,10 +90,11 @@ func (m *meter) emit() {
 }
 
 func (m *meter) snapshot() Progress {
+	plan := m.plan.Load()
 	p := Progress{
-		Phase: m.phase.Load().(Phase), BytesFetched: m.bytes.Load(), BytesTotal: m.plan.Bytes,
-		Records: m.records.Load(), RecordsTotal: m.plan.Records,
-		LSN: wal.LSN(m.lsn.Load()), TargetLSN: m.plan.Reached.LSN, TimeReached: microTime(m.timeAt.Load()),
+		Phase: m.phase.Load().(Phase), BytesFetched: m.bytes.Load(), BytesTotal: plan.Bytes,
+		Records: m.records.Load(), RecordsTotal: plan.Records,
+		LSN: wal.LSN(m.lsn.Load()), TargetLSN: plan.Reached.LSN, TimeReached: microTime(m.timeAt.Load()),
 		Elapsed: m.clock().Sub(m.begun).Seconds(), ETA: -1,
 	}
 	// Both shares must be done in the end; the slower one decides.
@@ -107,6 +109,12 @@ func (m *meter) snapshot() Progress {
 		p.ETA = p.Elapsed/done - p.Elapsed
 	}
 	return p
+}
+
+// restart counts anew for another plan.
+func (m *meter) restart(p *Plan) {
+	m.plan.Store(p)
+	m.bytes.Store(0)
 }
 
 // handed notes that all records up to lsn went to the vshards.

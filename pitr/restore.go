@@ -99,6 +99,11 @@ func (r *restore) run(ctx context.Context) error {
 	if err := r.stage.activate(); err != nil {
 		return err
 	}
+	if r.stage.resumed {
+		if err := r.stage.removeTwins(); err != nil {
+			return err
+		}
+	}
 	r.result.Dir = r.stage.target
 	r.meter.enter(PhaseDone)
 	return nil
@@ -127,7 +132,7 @@ func (r *restore) complete() (bool, error) {
 // build makes everything up to and including node.json.
 func (r *restore) build(ctx context.Context) (err error) {
 	r.meter.enter(PhaseBase)
-	if err := r.loadBase(ctx); err != nil {
+	if err := r.loadBaseOrOlder(ctx); err != nil {
 		return err
 	}
 	if err := r.openVShards(); err != nil {

@@ -392,6 +392,6 @@ func (p *Plan) attach(src *sources) error {
 	if missing || p.Base != nil && len(p.Base.Stores) == 0 {
 		return fmt.Errorf("pitr: the restore that is to be resumed used other stores: %s", strings.Join(p.Stores, ", "))
 	}
-	p.Stores, p.src = urls, src
+	p.Stores, p.src, p.refused = urls, src, make(map[string]bool)
 	return nil
 }

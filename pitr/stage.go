@@ -107,14 +107,31 @@ func (s *stage) create() error {
 	if err := s.takeLock(); err != nil {
 		return err
 	}
+	if err := s.writePlan(); err != nil {
+		return err
+	}
+	return s.syncDirs(s.path(), s.fs.PathDir(s.dir))
+}
+
+func (s *stage) writePlan() error {
 	data, err := json.MarshalIndent(s.plan, "", "  ")
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
-	if err := writeFileSynced(s.fs, s.path(stageSubdir), planName, data); err != nil {
+	return writeFileSynced(s.fs, s.path(stageSubdir), planName, data)
+}
+
+// replan starts the stage anew with another plan, before any store was opened.
+func (s *stage) replan(p *Plan) error {
+	if err := s.fs.RemoveAll(s.path("vshard")); err != nil {
+		return fmt.Errorf("remove files of the damaged base: %w", err)
+	}
+	if err := s.syncDirs(s.dir); err != nil {
 		return err
 	}
-	return s.syncDirs(s.path(), s.fs.PathDir(s.dir))
+	// Crash here: the old plan without files; the next run comes here again.
+	s.plan = p
+	return s.writePlan()
 }
 
 func (s *stage) takeLock() error {
@@ -228,6 +245,29 @@ func (s *stage) activate() error {
 		return fmt.Errorf("remove restore journal: %w", err)
 	}
 	return s.syncDirs(s.target)
+}
+
+// removeTwins removes other stages with the same goal: the target is in place
+// and nobody will finish them. One that a process works in is left alone.
+func (s *stage) removeTwins() error {
+	parent, mark := s.fs.PathDir(s.target), s.fs.PathBase(s.target)+stageMark
+	names, err := s.fs.List(parent)
+	if err != nil {
+		return fmt.Errorf("look for other staging directories: %w", err)
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, mark) {
+			continue
+		}
+		twin := &stage{fs: s.fs, target: s.target, dir: s.fs.PathJoin(parent, name)}
+		if p, err := twin.readPlan(); err != nil || !p.sameGoal(s.plan) || twin.takeLock() != nil {
+			continue
+		}
+		if err := errors.Join(twin.Close(), s.fs.RemoveAll(twin.dir)); err != nil {
+			return fmt.Errorf("remove staging directory: %w", err)
+		}
+	}
+	return nil
 }
 
 // Close gives the stage up, to be resumed by somebody else.
