@@ -5,7 +5,7 @@
 GO       ?= go
 FUZZTIME ?= 60s
 SOAKTIME ?= 3600
-BENCH    ?=
+BENCH    ?= -json ../docs/bench.json -svg ../docs/bench.svg
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
@@ -46,8 +46,10 @@ fuzz:
 		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
 	done
 
-# BENCH="-quick", BENCH="-only put" and so on.
+# About 40 minutes, on an otherwise idle machine. BENCH="-quick" is a first look
+# in five, BENCH="-only put" a part.
 bench:
+	@mkdir -p docs
 	cd bench && $(GO) run . $(BENCH)
 
 demo:

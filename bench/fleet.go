@@ -59,6 +59,8 @@ type bench struct {
 	probe  float64 // seconds of a slice that only chooses a setting
 	fleet  map[string]*process
 	nextID int
+
+	profiles string // directory for CPU profiles, empty: none
 }
 
 func newBench(dir string, quick bool, log io.Writer) *bench {
@@ -240,5 +242,18 @@ func (b *bench) slices2(ours, theirs *process, co, ct call) ([]pair, error) {
 			return b.quiet(p, c, ours, theirs)
 		}
 	}
-	return abba(b.pairs, run(ours, co), run(theirs, ct))
+	pairs, err := abba(b.pairs, run(ours, co), run(theirs, ct))
+	if b.profiles != "" && err == nil {
+		err = errors.Join(b.profile(ours, co), b.profile(theirs, ct))
+	}
+	return pairs, err
+}
+
+// profile runs one more slice, which does not count, with a CPU profile.
+func (b *bench) profile(p *process, c call) error {
+	c.Seconds = b.slice
+	name := fmt.Sprintf("%s-%d-%s.pprof", c.Op, c.Clients, strings.ReplaceAll(p.label(), ", ", "-"))
+	c.Profile = filepath.Join(b.profiles, strings.ReplaceAll(name, " ", "-"))
+	_, err := b.quiet(p, c, p)
+	return err
 }

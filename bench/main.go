@@ -44,6 +44,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 		svgIn   = flags.String("from", "", "measure nothing, take the rows from this JSON `file`")
 		only    = flags.String("only", "", "measure the rows that match this `regexp`")
 		dir     = flags.String("dir", "", "keep the data below this `directory`, on the disk to measure (default: the system's temporary directory)")
+		profile = flags.String("profile", "", "write CPU profiles of both sides of each row into this `directory`, from a slice that does not count")
 		pairs   = flags.Int("pairs", 0, "pairs of slices for each row (default 5, quick 3)")
 	)
 	if err := flags.Parse(args); err != nil {
@@ -57,7 +58,14 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if *svgIn != "" {
 		err = readJSON(*svgIn, &rep)
 	} else {
-		rep, err = measureInto(*dir, *quick, *pairs, pattern, stderr)
+		rep, err = measureInto(*dir, func(dir string) *bench {
+			b := newBench(dir, *quick, stderr)
+			b.profiles = *profile
+			if *pairs > 0 {
+				b.pairs = *pairs
+			}
+			return b
+		}, pattern)
 	}
 	if err != nil {
 		return err
@@ -65,19 +73,17 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	return publish(rep, *jsonOut, *svgOut, stdout)
 }
 
-// measureInto runs the benchmark below dir and removes its data.
-func measureInto(dir string, quick bool, pairs int, only *regexp.Regexp, log io.Writer) (rep report, err error) {
+// measureInto runs the benchmark that configure makes, on data below dir, and
+// removes the data.
+func measureInto(dir string, configure func(dir string) *bench, only *regexp.Regexp) (rep report, err error) {
 	data, err := os.MkdirTemp(dir, "nodedb-bench-")
 	if err != nil {
 		return rep, fmt.Errorf("make data directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(data)) }()
-	b := newBench(data, quick, log)
+	b := configure(data)
 	defer b.killAll()
-	if pairs > 0 {
-		b.pairs = pairs
-	}
-	rep = report{Time: time.Now().UTC(), Machine: machine(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Quick: quick}
+	rep = report{Time: time.Now().UTC(), Machine: machine(), CPUs: runtime.NumCPU(), Go: runtime.Version(), Quick: b.quick}
 	b.measureAll(only, func(r Row) {
 		b.logf("= %s: ratio %s (%s–%s) goal %s %s %s", r.Name, short(r.Ratio), short(r.Low), short(r.High), r.Goal, r.Reached(), r.Error)
 		rep.Rows = append(rep.Rows, r)

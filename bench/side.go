@@ -100,6 +100,7 @@ type call struct {
 	Lead    float64           `json:"lead,omitempty"` // seconds of the same before the slice begins
 	Rate    float64           `json:"rate,omitempty"` // open loop: operations per second
 	Seed    uint64            `json:"seed,omitempty"`
+	Profile string            `json:"profile,omitempty"` // file for a CPU profile of this call
 }
 
 // reply is the answer. Error is empty when all went well.
@@ -148,6 +149,13 @@ func serve(s side, c call) (sample, error) {
 
 // serveLoad answers the calls in which clients do something.
 func serveLoad(s side, c call) (sample, error) {
+	if c.Profile != "" {
+		stop, err := profileInto(c.Profile)
+		if err != nil {
+			return sample{}, err
+		}
+		defer stop()
+	}
 	l := load{clients: max(c.Clients, 1), seconds: c.Seconds, rate: c.Rate, seed: c.Seed}
 	keys := uint64(max(c.Keys, 1))
 	switch c.Op {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,6 +104,22 @@ func settle(limit time.Duration) {
 			calm = 0
 		}
 	}
+}
+
+// profileInto writes a CPU profile to a file until stop is called.
+func profileInto(name string) (stop func(), err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return nil, fmt.Errorf("make profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("make profile: %w", err)
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close() // a profile cut short says so when it is read
+	}, nil
 }
 
 // machine describes where the numbers come from.
