@@ -11,7 +11,7 @@ func (c *Core) idle() {
 	limit := int64(c.opts.SpinMax)
 	begin := nanos()
 	c.counters.busyNanos.Store(c.counters.busyNanos.Load() + begin - c.busySince)
-	if c.spin(begin, estimate.budget(limit)) {
+	if c.spin(begin, estimate, limit) {
 		bump(&c.counters.spinHits, 1)
 	} else {
 		c.sleep()
@@ -32,23 +32,30 @@ func (c *Core) idle() {
 
 const spinLooks = 16 // looks at the queues between two looks at the clock
 
-// spin looks for work until budget has passed since begin, or somebody else
-// needs the processor. It reports whether there is work.
-func (c *Core) spin(begin, budget int64) bool {
+// spin looks for work until the estimate says that it does not pay, or somebody
+// else needs the processor. It reports whether there is work.
+func (c *Core) spin(begin int64, estimate *waitEstimate, limit int64) bool {
+	budget := estimate.budget(limit)
 	if budget <= 0 || !canSpin(0) || !c.rt.mayStartSpinning() {
 		return false
 	}
 	defer c.rt.stopSpinning()
-	for {
+	for lap := begin; ; {
 		for range spinLooks {
 			if c.hasWork() {
 				return true
 			}
 			procyield(spinPause)
 		}
-		if !canSpin(0) || nanos()-begin > budget {
+		now := nanos()
+		if now-lap > int64(spinDisturb) {
+			estimate.disturbed()
 			return false
 		}
+		if now-begin > budget || !canSpin(0) {
+			return false
+		}
+		lap = now
 	}
 }
 

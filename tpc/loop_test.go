@@ -214,7 +214,7 @@ func TestDo(t *testing.T) {
 				t.Errorf("ran on core %d, want %d", c.ID(), i)
 			}
 			return want
-		}); err != want {
+		}); !errors.Is(err, want) {
 			t.Errorf("Do = %v, want %v", err, want)
 		}
 	}

@@ -19,7 +19,10 @@ func procyield(cycles uint32)
 //go:linkname canSpin sync.runtime_canSpin
 func canSpin(i int) bool
 
-const spinPause = 20 // pauses between two looks
+const (
+	spinPause   = 20                    // pauses between two looks
+	spinDisturb = 50 * time.Microsecond // a lap between two looks at the clock that took longer was interrupted
+)
 
 var clockBase = time.Now()
 
@@ -27,27 +30,42 @@ var clockBase = time.Now()
 // measured rather than promised; it is not Options.Clock.
 func nanos() int64 { return int64(time.Since(clockBase)) }
 
-// waitEstimate is a core's expectation of its next wait, from the last ones.
+// waitEstimate is a core's expectation of its next wait, from the last ones. It
+// keeps how often waits were short apart from how short those were: on a busy
+// machine a thread loses its processor for milliseconds now and then, and one
+// average over all waits would let few such accidents outweigh many short waits.
 type waitEstimate struct {
-	mean int64 // ns, moving average of waits, each capped
+	score int64 // counts up on short waits and down on long ones, within ±waitScoreMax
+	short int64 // ns, moving average of the short ones
 }
 
 const (
-	waitWeight   = 8    // the last wait counts for 1/waitWeight
-	waitCap      = 4    // times the limit; more says nothing new and is slow to unlearn
-	waitSpinMore = 1000 // ns on top of twice the mean
+	waitScoreMax  = 16
+	waitScoreLong = 2    // a long wait weighs as much as so many short ones
+	waitWeight    = 8    // the last short wait counts for 1/waitWeight
+	waitSpinMore  = 1000 // ns on top of the multiple of the average
+	waitSpinTimes = 4
 )
 
+// disturbed notes that the thread lost its processor while it spun: the machine
+// has better use for it.
+func (e *waitEstimate) disturbed() { e.score = max(e.score-waitScoreMax/2, -waitScoreMax) }
+
 func (e *waitEstimate) observe(wait, limit int64) {
-	e.mean += (min(wait, waitCap*limit) - e.mean) / waitWeight
+	if wait > limit {
+		e.score = max(e.score-waitScoreLong, -waitScoreMax)
+		return
+	}
+	e.score = min(e.score+1, waitScoreMax)
+	e.short += (wait - e.short) / waitWeight
 }
 
 // budget is how long to spin, 0 when the wait is likely to outlast limit.
 func (e *waitEstimate) budget(limit int64) int64 {
-	if e.mean > limit {
+	if e.score < 0 {
 		return 0
 	}
-	return min(2*e.mean+waitSpinMore, limit)
+	return min(waitSpinTimes*e.short+waitSpinMore, limit)
 }
 
 // spinHabit is what one Waiter learned about its own waits. It is owned by the
@@ -64,12 +82,12 @@ const (
 	spinMissesMax = 4   // then only every spinProbe-th wait tries it
 	spinProbe     = 64
 
-	longSpinMax   = 250 * time.Microsecond // as a disk may take
-	longSpinLooks = 20                     // between two yields
-	longSpinYield = 10 * time.Microsecond  // a yield that took longer found others to run
-	aloneFirst    = 8                      // waits that try both ways in turn
-	aloneProbe    = 32                     // then every so many the other way
-	aloneGain     = 16                     // spinning on must be quicker by 1/aloneGain
+	longSpinMax     = 250 * time.Microsecond // as a disk may take
+	longSpinLooks   = 20                     // between two yields
+	longSpinDislike = time.Millisecond       // added to what a disturbed spin took, so that it looks bad
+	aloneFirst      = 8                      // waits that try both ways in turn
+	aloneProbe      = 32                     // then every so many the other way
+	aloneGain       = 16                     // spinning on must be quicker by 1/aloneGain
 )
 
 // short reports whether a short spin is worth while.

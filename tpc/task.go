@@ -8,6 +8,7 @@ import (
 // Priority orders the tasks of one core. The zero value is Normal.
 type Priority int8
 
+// The classes, lowest first.
 const (
 	Background Priority = iota - 1
 	Normal

@@ -72,12 +72,18 @@ func (w *Waiter) Wait(ctx context.Context) error {
 	}
 	begin := nanos()
 	long := w.habit.long()
-	var err error
-	if long && w.longSpin(begin) {
-		w.state.Store(waiterPending)
-	} else {
-		err = w.park(ctx)
+	if long {
+		done, disturbed := w.longSpin(begin)
+		if disturbed {
+			begin -= int64(longSpinDislike)
+		}
+		if done {
+			w.habit.observeAlone(long, nanos()-begin)
+			w.state.Store(waiterPending)
+			return nil
+		}
 	}
+	err := w.park(ctx)
 	w.habit.observeAlone(long, nanos()-begin)
 	return err
 }
@@ -128,20 +134,24 @@ func (w *Waiter) shortSpin() bool {
 }
 
 // longSpin waits for as long as nobody else waits or wants to run. It yields all
-// the time, so that whatever it waits for finds a processor.
-func (w *Waiter) longSpin(begin int64) bool {
-	for {
+// the time, so that whatever it waits for finds a processor. disturbed says that
+// there were others to run, in this process or on this machine.
+func (w *Waiter) longSpin(begin int64) (done, disturbed bool) {
+	for lap := begin; ; {
 		for range longSpinLooks {
 			if w.state.Load() == waiterDone {
-				return true
+				return true, false
 			}
 			procyield(spinPause)
 		}
-		before := nanos()
 		runtime.Gosched()
-		after := nanos()
-		if slowWaiters.Load() > 1 || after-begin > int64(longSpinMax) || after-before > int64(longSpinYield) {
-			return w.state.Load() == waiterDone
+		now := nanos()
+		if now-lap > int64(spinDisturb) {
+			return false, true
 		}
+		if now-begin > int64(longSpinMax) || slowWaiters.Load() > 1 {
+			return false, false
+		}
+		lap = now
 	}
 }

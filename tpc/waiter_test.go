@@ -179,11 +179,21 @@ func TestWaitEstimate(t *testing.T) {
 	if got := e.budget(limit); got < 600 || got > 5_000 {
 		t.Errorf("budget after waits of 300ns = %d", got)
 	}
-	for range 50 {
-		e.observe(20_000, limit)
+	for i := range 50 {
+		wait := int64(20_000)
+		if i%5 == 4 {
+			wait = 3_000_000 // the thread lost its processor
+		}
+		e.observe(wait, limit)
 	}
 	if got := e.budget(limit); got < 20_000 || got > limit {
-		t.Errorf("budget after waits of 20µs = %d", got)
+		t.Errorf("budget after waits of 20µs, some disturbed = %d", got)
+	}
+	for range 3 {
+		e.disturbed()
+	}
+	if got := e.budget(limit); got != 0 {
+		t.Errorf("budget when spins are interrupted = %d, want 0", got)
 	}
 	if got := new(waitEstimate).budget(-1); got > 0 {
 		t.Errorf("budget with spinning off = %d", got)
