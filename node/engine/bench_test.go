@@ -4,9 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -24,8 +22,9 @@ import (
 // number to look at.
 
 const (
-	benchKeyLen   = 16
-	benchValueLen = 128
+	benchCacheBytes = 512 << 20
+	benchKeyLen     = 16
+	benchValueLen   = 128
 )
 
 func cpuTime() time.Duration {
@@ -65,8 +64,7 @@ func benchValue(i uint64) []byte {
 
 func benchShared(b *testing.B) *engine.Shared {
 	b.Helper()
-	mt, _ := strconv.Atoi(os.Getenv("MT"))
-	s, err := engine.NewShared(&engine.Options{MemtableBytes: int64(mt) << 20, Engines: []engine.Engine{kv.Engine{}}})
+	s, err := engine.NewShared(&engine.Options{CacheBytes: benchCacheBytes, Engines: []engine.Engine{kv.Engine{}}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -89,7 +87,7 @@ func benchVShards(b *testing.B, s *engine.Shared, dir string, n int) []*engine.V
 
 func plainPebble(b *testing.B, dir string, walOff bool) *pebble.DB {
 	b.Helper()
-	cache := pebble.NewCache(64 << 20)
+	cache := pebble.NewCache(benchCacheBytes)
 	defer cache.Unref()
 	o := &pebble.Options{
 		Cache: cache, DisableWAL: walOff, MemTableSize: 64 << 20, FormatMajorVersion: pebble.FormatNewest,

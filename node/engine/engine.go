@@ -23,7 +23,8 @@ type Engine interface {
 	// breaks the batch: nothing of it is written.
 	Apply(b *Batch, r *wal.Record) error
 
-	// AddDigest adds every live entry that the engine keeps in r.
+	// AddDigest adds every live entry that the engine keeps in r. A state in
+	// memory (see Stateful) is derived from what is stored and is not part of it.
 	AddDigest(ctx context.Context, r Reader, d *Digest) error
 
 	// Maintain looks for work that changes data (expired entries, …) and proposes
@@ -73,9 +74,6 @@ type State interface {
 	// Freeze returns an image of the state as it is now. It must be quick (copy
 	// on write, or a copy of what is small): the core waits for it.
 	Freeze() (Image, error)
-
-	// AddDigest adds the live entries of the state.
-	AddDigest(ctx context.Context, d *Digest) error
 
 	// Close frees what the garbage collector does not.
 	Close() error
