@@ -63,7 +63,9 @@ func (n *Node) claim() (archive.EpochInfo, error) {
 		ForkLSN:        n.meta.ForkLSN,
 		FirstLSN:       n.log.Durable() + 1,
 		Dir:            n.path(archiveDir),
-		FS:             n.opts.FS, Logger: n.logger, Clock: n.opts.Clock,
+		// A node that owns its timeline must start while a store is down.
+		AllowOffline: n.meta.TimelineClaimed,
+		FS:           n.opts.FS, Logger: n.logger, Clock: n.opts.Clock,
 	}
 	// What was truncated before the archive came is in no segment: the archive
 	// begins with a base.

@@ -92,6 +92,9 @@ func (n *Node) truncate(result *CheckpointResult) error {
 		result.Truncated = wal.LSN(n.watermarks.truncated.Load())
 	}
 	n.watermarks.truncated.Store(uint64(result.Truncated))
+	if n.archiver != nil && len(removed) > 0 {
+		n.archiver.Truncated(result.Truncated)
+	}
 	if err != nil {
 		return fmt.Errorf("truncate the log up to LSN %d: %w", limit, err)
 	}

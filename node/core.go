@@ -52,7 +52,7 @@ func (c *core) Flush(_ *tpc.Core, more bool) {
 		return
 	}
 	c.open = nil
-	if len(f.ops) == 0 && f.batch.Len() == 0 {
+	if f.empty() {
 		c.queue.put(f)
 		return
 	}
@@ -160,7 +160,7 @@ func (c *core) failPoisoned() bool {
 
 // Pending implements tpc.Driver.
 func (c *core) Pending(*tpc.Core) bool {
-	return c.open != nil || c.queue.len() > 0 || len(c.pending) > 0
+	return c.open != nil && !c.open.empty() || c.queue.len() > 0 || len(c.pending) > 0
 }
 
 // Recovered implements tpc.Driver. A panic while a request was evaluated takes

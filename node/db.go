@@ -66,11 +66,21 @@ func (db *DB) Lookup(ctx context.Context, key []byte) (Entry, error) {
 		return Entry{}, err
 	}
 	s := db.node.shards[kv.VShardOf(key, len(db.node.shards))]
-	e, err := kv.Read(s.v, db.tenant, key, db.node.nowMillis())
-	if err != nil && errors.Is(err, engine.ErrClosed) {
-		err = s.failure()
+	for {
+		// As shard.intact, without a closure: this is the hot path.
+		outages := s.outages.Load()
+		if s.state.Load() != shardServing {
+			return Entry{}, s.failure()
+		}
+		e, err := kv.Read(s.v, db.tenant, key, db.node.nowMillis())
+		if s.outages.Load() != outages {
+			continue
+		}
+		if err != nil && errors.Is(err, engine.ErrClosed) {
+			err = s.failure()
+		}
+		return e, err
 	}
-	return e, err
 }
 
 // Exists reports whether key has a value.

@@ -43,6 +43,8 @@ func (f *flight) reset() {
 	f.wait, f.time = 0, 0
 }
 
+func (f *flight) empty() bool { return len(f.ops) == 0 && f.batch.Len() == 0 }
+
 // A mark is a flight's state before a request, to go back to.
 type mark struct{ records, ops, keys, idems int }
 

@@ -77,7 +77,13 @@ func (n *Node) snapshots(ctx context.Context, consistent bool) (*Cut, error) {
 	}
 	cut := &Cut{Snapshots: make([]*engine.Snapshot, len(n.shards))}
 	for i, s := range n.shards {
-		snap, err := s.v.Snapshot()
+		err := s.intact(func() (err error) {
+			if cut.Snapshots[i] != nil {
+				_ = cut.Snapshots[i].Close() // of before the outage
+			}
+			cut.Snapshots[i], err = s.v.Snapshot()
+			return err
+		})
 		if err != nil {
 			cut.Close()
 			if errors.Is(err, engine.ErrClosed) {
@@ -85,7 +91,6 @@ func (n *Node) snapshots(ctx context.Context, consistent bool) (*Cut, error) {
 			}
 			return nil, err
 		}
-		cut.Snapshots[i] = snap
 	}
 	return cut, nil
 }

@@ -29,6 +29,9 @@ type shard struct {
 	// Readable anywhere. Serving → rebuilding by the core; back, or on to
 	// quarantined, by the rebuild, through the core.
 	state atomic.Uint32
+	// outages counts the times that the vshard was condemned: what was read while
+	// it changed may be a store that is not whole.
+	outages atomic.Uint32
 
 	cause struct {
 		sync.Mutex
@@ -62,11 +65,29 @@ func (s *shard) reason() error {
 	return s.cause.err
 }
 
-// condemn takes the vshard out of service; false: it was out already.
+// intact reads the store with fn, and again if the vshard was condemned
+// meanwhile. A vshard that does not serve gives its failure.
+func (s *shard) intact(fn func() error) error {
+	for {
+		before := s.outages.Load()
+		if s.state.Load() != shardServing {
+			return s.failure()
+		}
+		err := fn()
+		if s.outages.Load() == before {
+			return err
+		}
+	}
+}
+
+// condemn takes the vshard out of service; false: it was out already. Only its
+// core calls it.
 func (s *shard) condemn(cause error) bool {
-	if !s.state.CompareAndSwap(shardServing, shardRebuilding) {
+	if s.state.Load() != shardServing {
 		return false
 	}
+	s.outages.Add(1)
+	s.state.Store(shardRebuilding)
 	s.cause.Lock()
 	defer s.cause.Unlock()
 	s.cause.err = cause
