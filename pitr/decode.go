@@ -35,6 +35,7 @@ type decoder struct {
 	vshards int
 	workers int
 	budget  *budget
+	known   func(wal.Type) bool // of required types; another stops the restore
 }
 
 // decode reads the object data of segment i. key names the object for errors.
@@ -128,7 +129,13 @@ func (d *decoder) keep(i int, out *decoded, rec *wal.Record) error {
 	if rec.LSN == out.plan.To {
 		out.timeTo = rec.Time
 	}
-	if rec.LSN < out.plan.From || rec.LSN > out.plan.To || rec.VShard == wal.VShardNone {
+	if rec.LSN < out.plan.From || rec.LSN > out.plan.To {
+		return nil
+	}
+	if rec.Type.Required() && !d.known(rec.Type) {
+		return &wal.UnknownTypeError{Path: out.plan.Key, LSN: rec.LSN, Type: rec.Type}
+	}
+	if rec.VShard == wal.VShardNone {
 		return nil
 	}
 	if int(rec.VShard) >= d.vshards {

@@ -116,7 +116,7 @@ type life struct {
 
 // begin starts the first life of a node.
 func (k *kit) begin() *life {
-	l := &life{k: k, fs: vfs.NewMem(), dir: "node", now: state{}, known: archive.NewKnownObjects()}
+	l := &life{k: k, fs: vfs.NewCrashableMem(), dir: "node", now: state{}, known: archive.NewKnownObjects()}
 	l.open(archive.Claim{Timeline: 1})
 	return l
 }

@@ -7,12 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/node/engine/kv"
+	"github.com/nodedb-go/nodedb/wal"
 )
 
 // Options of a restore. Nil and the zero value work.
@@ -108,4 +110,9 @@ func (o *Options) validate() error {
 	bad(o.AttemptTimeout < 0, "attempt timeout %v", o.AttemptTimeout)
 	bad(o.ProgressInterval < 0, "progress interval %v", o.ProgressInterval)
 	return errors.Join(errs...)
+}
+
+// knownType tells whether an engine applies records of type t.
+func (o *Options) knownType(t wal.Type) bool {
+	return slices.ContainsFunc(o.Engines, func(e engine.Engine) bool { return e.Owns(t) })
 }

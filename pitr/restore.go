@@ -188,7 +188,7 @@ func (r *restore) replay(ctx context.Context) error {
 	b := newBudget(r.opts.MemoryBytes)
 	rp := &replayer{
 		opts: r.opts, plan: r.plan, vshards: r.vshards, workers: workers, budget: b, meter: r.meter,
-		decoder: decoder{nodeID: r.plan.NodeID, vshards: len(r.vshards), workers: workers, budget: b},
+		decoder: decoder{nodeID: r.plan.NodeID, vshards: len(r.vshards), workers: workers, budget: b, known: r.opts.knownType},
 	}
 	if err := rp.run(ctx); err != nil {
 		return err
