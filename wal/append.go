@@ -91,9 +91,9 @@ func signal(c chan struct{}) {
 // first is then not zero.
 func (l *Log) AppendSync(ctx context.Context, b *Batch) (first LSN, timeMicros int64, err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	first, timeMicros, err = l.append(b)
 	if err != nil {
+		l.mu.Unlock()
 		return 0, 0, err
 	}
 	return first, timeMicros, l.wait(ctx, first+LSN(b.Len())-1)
@@ -106,54 +106,64 @@ func (l *Log) Wait(ctx context.Context, lsn LSN) error {
 		return nil
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	return l.wait(ctx, lsn)
 }
 
-// wait is Wait with mu held.
+// wait is Wait with mu held, which it unlocks. A waiter that is woken goes
+// without the lock: many are woken at once.
 func (l *Log) wait(ctx context.Context, lsn LSN) error {
 	for l.Durable() < lsn {
-		if err := l.Err(); err != nil {
+		done, err := l.waitOn(lsn)
+		if err != nil {
+			l.mu.Unlock()
 			return err
 		}
-		g := l.mu.pending
-		if in := l.mu.inflight; in != nil && lsn <= in.last {
-			g = in
-		} else if !g.empty() && !l.mu.flushing {
-			if g.next == nil {
-				l.counters.alone.Add(1)
-				l.flush(nil)
-				continue
+		if done == nil {
+			continue
+		}
+		l.mu.Unlock()
+		if ctx.Done() == nil {
+			<-done
+		} else {
+			select {
+			case <-done:
+			case <-ctx.Done():
+				return context.Cause(ctx)
 			}
-			l.Kick()
 		}
-		if g.empty() && l.mu.closing {
-			return ErrClosed
+		if l.Durable() >= lsn {
+			return nil
 		}
-		if g.done == nil {
-			g.done = make(chan struct{})
-		}
-		if err := l.waitFor(ctx, g.done); err != nil {
-			return err
-		}
+		l.mu.Lock()
 	}
+	l.mu.Unlock()
 	return nil
 }
 
-// waitFor leaves mu while it waits.
-func (l *Log) waitFor(ctx context.Context, done <-chan struct{}) error {
-	l.mu.Unlock()
-	defer l.mu.Lock()
-	if ctx.Done() == nil {
-		<-done
-		return nil
+// waitOn returns what is closed when the group that may hold lsn is done. It is
+// nil when the caller has committed the group itself. mu is held.
+func (l *Log) waitOn(lsn LSN) (<-chan struct{}, error) {
+	if err := l.Err(); err != nil {
+		return nil, err
 	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	g := l.mu.pending
+	if in := l.mu.inflight; in != nil && lsn <= in.last {
+		g = in
+	} else if !g.empty() && !l.mu.flushing {
+		if g.next == nil {
+			l.counters.alone.Add(1)
+			l.flush(nil)
+			return nil, nil
+		}
+		l.Kick()
 	}
+	if g.empty() && l.mu.closing {
+		return nil, ErrClosed
+	}
+	if g.done == nil {
+		g.done = make(chan struct{})
+	}
+	return g.done, nil
 }
 
 // append assigns positions and copies b into the pending group. mu is held.
@@ -199,6 +209,7 @@ func (l *Log) admit(b *Batch) error {
 		if !full {
 			if l.mu.prepareErr != nil {
 				l.counters.noRoom.Add(1)
+				l.mu.wanted = 0
 				return l.mu.prepareErr
 			}
 			l.mu.wanted = max(l.mu.wanted, PreambleLen+new(group).grown(b)+footerReserve(len(b.points), pointBytesOf(b)))

@@ -333,7 +333,7 @@ func TestDamage(t *testing.T) {
 			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.text) || !isClear(err) {
 				t.Errorf("error %v, want %v with %q", err, test.is, test.text)
 			}
-			if test.is == ErrVersion && errors.Is(err, ErrCorrupt) {
+			if errors.Is(test.is, ErrVersion) && errors.Is(err, ErrCorrupt) {
 				t.Errorf("a newer version is called damage: %v", err)
 			}
 		})

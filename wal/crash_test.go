@@ -100,12 +100,18 @@ func (h *history) run(fs vfs.FS) (l *Log, err error) {
 				return l, err
 			}
 			switch i {
+			case 10, 12: // a burst fills segments, which can then be recycled
+				for range 5 {
+					if err := h.append(l, 8); err != nil {
+						return l, err
+					}
+				}
 			case 8, 15:
 				if _, _, err := l.Seal(bgCtx); err != nil {
 					return l, err
 				}
 			case 11, 20:
-				upTo := l.Durable() - 5
+				upTo := l.Durable() - 2
 				h.truncated.Store(uint64(upTo))
 				if _, err := l.Truncate(upTo); err != nil {
 					return l, err
@@ -240,6 +246,9 @@ func TestCrashAtEveryOperation(t *testing.T) {
 	l, err := h.run(fs)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if l.Stats().Recycled == 0 {
+		t.Error("the scenario recycles nothing")
 	}
 	closeLog(t, l)
 	fs.Hook(nil)

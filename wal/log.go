@@ -169,6 +169,25 @@ func (l *Log) Appended() LSN { return LSN(l.appended.Load()) }
 // Durable returns the last LSN that is on disk.
 func (l *Log) Durable() LSN { return LSN(l.durable.Load()) }
 
+// First returns the oldest LSN that can be read, or the next to be assigned when
+// there is none.
+func (l *Log) First() LSN {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.oldest()
+}
+
+// oldest is First with mu held.
+func (l *Log) oldest() LSN {
+	switch a := l.act; {
+	case len(l.mu.sealed) > 0:
+		return l.mu.sealed[0].First
+	case a != nil && a.seg.Records > 0:
+		return a.seg.First
+	}
+	return l.mu.next
+}
+
 // Err returns nil, or the *PoisonedError that ended the log.
 func (l *Log) Err() error {
 	if p := l.poisoned.Load(); p != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sort"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -138,28 +139,21 @@ func (r *Reader) Close() error {
 func (l *Log) pin(at *LSN) (path string, first LSN, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var found *Segment
-	oldest := l.mu.next
-	for i := range l.mu.sealed {
-		s := &l.mu.sealed[i]
-		oldest = min(oldest, s.First)
-		if found == nil && *at <= s.Last {
-			found = s
-		}
-	}
-	if a := l.act; a != nil && a.seg.Records > 0 {
-		oldest = min(oldest, a.seg.First)
-		if found == nil && *at <= a.seg.Last {
-			found = &a.seg
-		}
-	}
+	oldest := l.oldest()
 	if *at == 0 {
 		*at = oldest
 	}
-	switch {
-	case *at < oldest:
+	if *at < oldest {
 		return "", 0, &TruncatedError{LSN: *at, First: oldest}
-	case found == nil:
+	}
+	i := sort.Search(len(l.mu.sealed), func(i int) bool { return *at <= l.mu.sealed[i].Last })
+	var found *Segment
+	switch a := l.act; {
+	case i < len(l.mu.sealed):
+		found = &l.mu.sealed[i]
+	case a != nil && *at <= a.seg.Last:
+		found = &a.seg
+	default:
 		return "", 0, io.EOF
 	}
 	l.mu.reading[found.First]++

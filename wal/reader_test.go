@@ -113,7 +113,7 @@ func TestSegmentReader(t *testing.T) {
 			}
 		}
 		f, ok := r.Footer()
-		if err != io.EOF || n != 4 || !ok || f.Last != 4 {
+		if !isEOF(err) || n != 4 || !ok || f.Last != 4 {
 			t.Errorf("%s: %d records, footer %+v, %v", name, n, f, err)
 		}
 		if diff := cmp.Diff(want, r.Segment()); diff != "" {

@@ -127,12 +127,10 @@ func (c *chain) last() *Segment { return &c.segments[len(c.segments)-1] }
 
 // tornTail is the end of a segment that was being written at a crash.
 type tornTail struct {
-	offset  int64 // of the first byte that is no valid frame
-	vouched int64 // offset behind the last frame that a later frame states to be durable
-	size    int64 // of the file
-	salt    uint64
-	sum     io.Writer // running hash, resumed by sealRecovered
-	reader  *SegmentReader
+	offset  int64          // of the first byte that is no valid frame
+	vouched int64          // offset behind the last frame that a later frame states to be durable
+	size    int64          // of the file
+	reader  *SegmentReader // stands at offset; its hash is resumed by sealRecovered
 }
 
 // readChain reads the heads and footers of all segments but the last, and all of
