@@ -31,10 +31,6 @@ type Core struct {
 	maintainAt time.Time // next round, or next slice
 	watchdog   watchdog
 	busySince  int64           // nanos; end of the last idle time
-	turnSince  int64           // nanos; end of the last idle time, yield or look at the clock
-	yielded    bool            // since the last run of tasks
-	unyielded  int             // turns since the last yield that did without
-	crowd      int             // length of the run after the last yield
 	waits      [2]waitEstimate // without and with pending work of the driver
 	// unparksOwed counts who turned parked to 0 and was not seen on the eventfd yet.
 	unparksOwed uint64

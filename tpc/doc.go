@@ -26,6 +26,7 @@
 //
 //	for {
 //	    Poll → up to 256 tasks → Flush → (Maintain, when due, in slices)
+//	    answered somebody who has no processor yet?  yield to them
 //	    work left, or signalled?  go on
 //	    spin for as long as recent waits say that it pays
 //	    parked = 1; look again; poll(eventfd, 100 ms)

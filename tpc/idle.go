@@ -18,7 +18,7 @@ func (c *Core) idle() {
 	}
 	end := nanos()
 	c.counters.idleNanos.Store(c.counters.idleNanos.Load() + end - begin)
-	c.busySince, c.turnSince = end, end
+	c.busySince = end
 
 	// What counts is when the work came, not when the thread was back on a CPU:
 	// else a machine that wakes threads slowly would teach the core not to spin,

@@ -62,7 +62,6 @@ func (c *Core) begin() bool {
 		err = c.startDriver()
 	}
 	c.busySince = nanos()
-	c.turnSince = c.busySince
 	c.maintainAt = c.opts.Clock().Add(c.opts.MaintainInterval)
 	c.startErr = err
 	if err != nil {
@@ -99,9 +98,8 @@ func (c *Core) loop() {
 		if c.flushDue {
 			c.flushDriver()
 		}
-		c.noteCrowd(ran)
 		if worked || ran > 0 {
-			c.yield(worked)
+			c.yield()
 		}
 		if (ran == 0 && !worked) || n%maintainLook == 0 {
 			worked = c.maintain(ran > 0) || worked
