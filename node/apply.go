@@ -11,6 +11,9 @@ import (
 // answers their requests. It may be entered again after a panic: records that
 // a store has already are skipped by it.
 func (c *core) apply() {
+	for _, s := range c.touched {
+		s.touched = false // a panic left it behind
+	}
 	c.touched = c.touched[:0]
 	for _, f := range c.pending {
 		for _, rec := range f.batch.All() {
