@@ -109,9 +109,9 @@ func (n *Node) backupOnce(ctx context.Context) (info archive.BaseInfo, err error
 }
 
 // writeBase writes the base to every store. An optional store that fails is
-// only reported.
+// only reported, unless no store took the base.
 func (n *Node) writeBase(ctx context.Context, in archive.BaseInput) (info archive.BaseInfo, err error) {
-	var errs []error
+	var errs, optional []error
 	for _, s := range n.opts.Stores {
 		one, err := archive.WriteBase(ctx, s.Store, in, &archive.BaseOptions{
 			Known: n.known, Parallel: n.opts.ArchiveParallel, FS: n.opts.FS, Logger: n.logger, Clock: n.opts.Clock,
@@ -123,9 +123,13 @@ func (n *Node) writeBase(ctx context.Context, in archive.BaseInput) (info archiv
 			}
 		case s.Optional:
 			n.logger.Warn("base backup to an optional store", "store", s.Store.URL(), "err", err)
+			optional = append(optional, fmt.Errorf("store %s: %w", s.Store.URL(), err))
 		default:
 			errs = append(errs, fmt.Errorf("store %s: %w", s.Store.URL(), err))
 		}
+	}
+	if info.LSN == 0 {
+		errs = append(errs, optional...) // nobody took it
 	}
 	return info, errors.Join(errs...)
 }
@@ -159,8 +163,13 @@ func (n *Node) runBases() {
 	}
 	for n.sleep(wait) {
 		wait = n.opts.BaseInterval
-		if last := n.bases.status().Last.LSN; last != 0 && n.log.Durable() <= last+1 {
-			continue // nothing was written since
+		if last := n.bases.status().Last.LSN; last != 0 {
+			if n.seedBase = false; wait <= 0 {
+				return // one was taken by hand
+			}
+			if n.log.Durable() <= last+1 {
+				continue // nothing was written since
+			}
 		}
 		if _, err := n.backup(n.ctx); err != nil {
 			if wait = n.opts.BaseInterval / 10; n.seedBase {

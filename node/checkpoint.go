@@ -40,8 +40,11 @@ func (n *Node) checkpoint(ctx context.Context) (CheckpointResult, error) {
 	defer n.checkpointMu.Unlock()
 	began := n.opts.Clock()
 	result, err := n.checkpointOnce(ctx)
+	if isDiskFull(err) && n.giveUpBallast() {
+		result, err = n.checkpointOnce(ctx)
+	}
 	result.Duration = n.opts.Clock().Sub(began)
-	n.checkpoints.observe(result, err)
+	n.checkpoints.observe(result, n.opts.Clock(), err)
 	if err != nil {
 		return result, err
 	}
@@ -60,8 +63,12 @@ func (n *Node) checkpointOnce(ctx context.Context) (CheckpointResult, error) {
 	n.watermarks.checkpointed.Store(uint64(flushed))
 	// Crash here: the state is on disk, the log is longer than it need be.
 	result.Marker, _, err = n.appendControl(ctx, wal.TypeCheckpoint, wal.Checkpoint{LSN: flushed}.Append(nil))
-	if err != nil {
+	if err != nil && !isDiskFull(err) {
 		return result, fmt.Errorf("log the checkpoint marker: %w", err)
+	}
+	if err != nil {
+		// The marker only informs. What frees the disk must not wait for it.
+		n.logger.Warn("no room for the checkpoint marker", "flushed", flushed, "err", err)
 	}
 	err = n.truncate(&result)
 	return result, err

@@ -24,7 +24,7 @@ type checkpointStatus struct {
 	s  CheckpointStatus
 }
 
-func (c *checkpointStatus) observe(r CheckpointResult, err error) {
+func (c *checkpointStatus) observe(r CheckpointResult, at time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
@@ -35,7 +35,7 @@ func (c *checkpointStatus) observe(r CheckpointResult, err error) {
 	}
 	c.s.Taken++
 	c.s.InARow, c.s.LastErr = 0, ""
-	c.s.Last = r
+	c.s.Last, c.s.LastTime = r, at
 }
 
 func (c *checkpointStatus) status() CheckpointStatus {
@@ -64,6 +64,10 @@ func (n *Node) runCheckpoints() {
 			return
 		case <-n.advanced:
 			n.truncateAdvanced()
+		case <-n.diskFull:
+			if n.giveUpBallast() || sched.mayFree() {
+				sched.take(n.ctx)
+			}
 		case <-ticker.C:
 			if sched.due() {
 				sched.take(n.ctx)
@@ -101,6 +105,12 @@ func (s *checkpointSchedule) due() bool {
 	grown := n.log.Stats().Bytes - s.bytes
 	return n.opts.CheckpointInterval > 0 && since >= n.opts.CheckpointInterval ||
 		n.opts.CheckpointBytes > 0 && grown >= uint64(n.opts.CheckpointBytes)
+}
+
+// mayFree tells whether a checkpoint because of a full disk is due: the refusals
+// come by the thousand.
+func (s *checkpointSchedule) mayFree() bool {
+	return s.n.log.Err() == nil && s.n.opts.Clock().Sub(s.last) >= checkpointBackoffMin
 }
 
 func (s *checkpointSchedule) take(ctx context.Context) {

@@ -31,6 +31,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 
 func (n *Node) shutdown(ctx context.Context) error {
 	empty := n.calls.shut()
+	n.close()
 	var errs []error
 	select {
 	case <-empty:

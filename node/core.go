@@ -1,6 +1,7 @@
 package node
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/nodedb-go/nodedb/tpc"
@@ -40,6 +41,8 @@ type core struct {
 	idem     map[string]stagedOutcome // of requests in open, queue and pending
 	sweep    sweep
 	waiters  []applyWaiter
+
+	stopped atomic.Bool // by Stop: it answers no more cuts
 }
 
 // Start implements tpc.Driver.

@@ -21,6 +21,7 @@ type cut struct {
 	lsn       atomic.Uint64 // 0: not chosen yet
 	snapshots []*engine.Snapshot
 	errs      []error       // one a core
+	answered  []atomic.Bool // one a core: it has answered, or somebody for it
 	left      atomic.Int32  // cores that have not answered
 	done      chan struct{} // closed by the last core
 }
@@ -53,10 +54,16 @@ func (n *Node) takeConsistentCut(ctx context.Context) (*Cut, error) {
 	k := &cut{
 		snapshots: make([]*engine.Snapshot, len(n.shards)),
 		errs:      make([]error, len(n.cores)),
+		answered:  make([]atomic.Bool, len(n.cores)),
 		done:      make(chan struct{}),
 	}
 	k.left.Store(int32(len(n.cores)))
 	n.cut.Store(k)
+	for _, c := range n.cores {
+		if c.stopped.Load() { // before it could see the cut
+			k.answer(c.id, tpc.ErrClosed)
+		}
+	}
 	lsn, micros, err := n.appendBarrier()
 	if err != nil {
 		n.cut.Store(nil)
@@ -155,7 +162,15 @@ func (c *core) takeCut(k *cut) {
 
 func (c *core) answerCut(k *cut, err error) {
 	c.cutDone = k
-	k.errs[c.id] = err
+	k.answer(c.id, err)
+}
+
+// answer takes one core's answer; the first one counts.
+func (k *cut) answer(core int, err error) {
+	if k.answered[core].Swap(true) {
+		return
+	}
+	k.errs[core] = err
 	if k.left.Add(-1) == 0 {
 		close(k.done)
 	}
@@ -163,6 +178,7 @@ func (c *core) answerCut(k *cut, err error) {
 
 // abandonCut answers the cut when the core stops before it could take it.
 func (c *core) abandonCut() {
+	c.stopped.Store(true)
 	if k := c.node.cut.Load(); k != nil && k != c.cutDone {
 		c.answerCut(k, tpc.ErrClosed)
 	}

@@ -19,6 +19,10 @@ type flight struct {
 	time int64 // of its records, µs
 }
 
+// flightBytesMax is the size from which a flight takes no more requests: the
+// largest one still fits behind it into one append.
+const flightBytesMax = wal.BatchBytesMax - wal.PayloadBytesMax - 1<<20
+
 // A stagedOp is a request with its place in the log.
 type stagedOp struct {
 	req    *request

@@ -20,7 +20,20 @@ const (
 // beside it, only to name it in the error of the next one that tries: the lock
 // itself goes with its process.
 func lockDir(fs vfs.FS, dir string) (io.Closer, error) {
-	lock, err := fs.Lock(filepath.Join(dir, lockName))
+	path := filepath.Join(dir, lockName)
+	if fs == vfs.Default {
+		// Within one process the lock goes by the file's name: there must be one
+		// name only.
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			dir = real
+		}
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, err
+		}
+		dir, path = abs, filepath.Join(abs, lockName)
+	}
+	lock, err := fs.Lock(path)
 	if err != nil {
 		if pid, ok := readPID(fs, dir); ok {
 			return nil, fmt.Errorf("%w: %s is held by pid %d; stop it or use its address: %w", ErrLocked, dir, pid, err)

@@ -35,7 +35,9 @@ type Node struct {
 	recovery  Recovery          // what Open did
 	logClosed bool              // by shutdown
 
-	ctx        context.Context // ends when Close begins
+	closing    context.Context // ends when Close begins
+	close      context.CancelFunc
+	ctx        context.Context // ends when the last requests and checkpoint are done
 	cancel     context.CancelCauseFunc
 	background sync.WaitGroup
 
@@ -61,6 +63,7 @@ type Node struct {
 
 	watermarks struct{ checkpointed, truncated atomic.Uint64 }
 	advanced   chan struct{} // capacity 1: the archive advanced
+	diskFull   chan struct{} // capacity 1: a write or a flush met a full disk
 
 	closeOnce sync.Once
 	closeErr  error
@@ -84,12 +87,15 @@ func Open(dir string, options *Options) (_ *Node, err error) {
 		dir: dir, opts: o, logger: o.Logger,
 		cutSlot:  make(chan struct{}, 1),
 		advanced: make(chan struct{}, 1),
+		diskFull: make(chan struct{}, 1),
 		known:    archive.NewKnownObjects(),
 	}
 	n.ctx, n.cancel = context.WithCancelCause(context.Background())
+	n.closing, n.close = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			n.cancel(ErrClosed)
+			n.close()
 			err = errors.Join(err, n.abandon())
 		}
 	}()
@@ -176,6 +182,7 @@ func (n *Node) writeError(err error) error {
 	case errors.Is(err, wal.ErrClosed):
 		return ErrClosed
 	}
+	n.noteDiskFull(err)
 	return err
 }
 

@@ -20,21 +20,27 @@ func (n *Node) openDir() error {
 	if err := fs.MkdirAll(n.dir, 0o755); err != nil {
 		return err
 	}
-	meta, err := engine.ReadMeta(fs, n.dir)
-	if errors.Is(err, engine.ErrNotANode) {
-		meta, err = n.create()
+	_, err := engine.ReadMeta(fs, n.dir)
+	fresh := errors.Is(err, engine.ErrNotANode)
+	if fresh {
+		err = n.checkEmpty()
+	}
+	if err != nil {
+		return err // nothing is put into a directory that is no node's
+	}
+	if n.lock, err = lockDir(fs, n.dir); err != nil {
+		return err
+	}
+	// Only under the lock does node.json stay as it is read.
+	n.meta, err = engine.ReadMeta(fs, n.dir)
+	if fresh && errors.Is(err, engine.ErrNotANode) {
+		n.meta, err = n.create()
 	}
 	if err != nil {
 		return err
 	}
-	n.meta = meta
 	if err := n.checkMeta(); err != nil {
 		return err
-	}
-	if n.lock == nil {
-		if n.lock, err = lockDir(fs, n.dir); err != nil {
-			return err
-		}
 	}
 	if err := n.makeDirs(); err != nil {
 		return err
@@ -73,23 +79,26 @@ func syncDir(fs vfs.FS, dir string) error {
 	return nil
 }
 
+// checkEmpty refuses a directory that holds anything but what an unfinished
+// create leaves.
+func (n *Node) checkEmpty() error {
+	names, err := n.opts.FS.List(n.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name != lockName && name != pidName && name != engine.MetaFile+".tmp" {
+			return fmt.Errorf("%w: it holds %q but no %s; name an empty directory to create a node", ErrNotANode, name, engine.MetaFile)
+		}
+	}
+	return nil
+}
+
 // create makes a new node in an empty directory. node.json is written last of
 // all that makes a node; a crash before leaves a directory that holds a lock
 // file at most, and the next Open begins anew.
 func (n *Node) create() (*engine.Meta, error) {
 	fs := n.opts.FS
-	names, err := fs.List(n.dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range names {
-		if name != lockName && name != pidName && name != engine.MetaFile+".tmp" {
-			return nil, fmt.Errorf("%w: it holds %q but no %s; name an empty directory to create a node", ErrNotANode, name, engine.MetaFile)
-		}
-	}
-	if n.lock, err = lockDir(fs, n.dir); err != nil {
-		return nil, err
-	}
 	meta, err := n.newMeta()
 	if err != nil {
 		return nil, err

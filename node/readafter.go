@@ -24,6 +24,13 @@ func (n *Node) ReadAfter(ctx context.Context, lsn wal.LSN) error {
 		return err
 	}
 	defer n.end()
+	if n.log.Durable() < lsn {
+		// Nobody knows whether the LSN ever comes: Close does not wait for it.
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(n.closing, func() { cancel(ErrClosed) })()
+	}
 	if err := n.log.Wait(ctx, lsn); err != nil {
 		return fmt.Errorf("wait for LSN %d: %w", lsn, n.writeError(err))
 	}
@@ -43,7 +50,7 @@ func (n *Node) ReadAfter(ctx context.Context, lsn wal.LSN) error {
 				return fmt.Errorf("wait for LSN %d to be applied: %w", lsn, err)
 			}
 		case <-ctx.Done():
-			return fmt.Errorf("wait for LSN %d to be applied: %w", lsn, ctx.Err())
+			return fmt.Errorf("wait for LSN %d to be applied: %w", lsn, context.Cause(ctx))
 		}
 	}
 	return nil

@@ -38,6 +38,7 @@ func (n *Node) recover() error {
 	from := max(low+1, n.meta.FirstLSN)
 	n.recovery = Recovery{From: from, LSN: from - 1, To: end}
 	n.watermarks.checkpointed.Store(uint64(from - 1))
+	n.watermarks.truncated.Store(uint64(n.oldestLSN() - 1))
 	if from <= end {
 		if err := n.replay(from, end); err != nil {
 			return fmt.Errorf("replay the log from LSN %d: %w", from, err)
@@ -73,6 +74,10 @@ func (n *Node) checkJoin(low, high, end wal.LSN) error {
 	if high > end && high >= n.meta.FirstLSN {
 		return fmt.Errorf("%w: a vshard holds LSN %d, but the log ends at %d, so acknowledged records are missing from %s; restore the node from its archive",
 			ErrMissingLog, high, end, n.path(walDir))
+	}
+	if low < n.meta.ForkLSN {
+		return fmt.Errorf("%w: a vshard holds records up to LSN %d, but the node was restored to LSN %d, and no log holds what is missing; restore it again",
+			ErrMissingLog, low, n.meta.ForkLSN)
 	}
 	first := end + 1
 	if segments := n.log.Segments(); len(segments) > 0 {

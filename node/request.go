@@ -143,11 +143,9 @@ func (r *request) Fail(err error) { r.finish(err) }
 // finish answers the client, on the core's thread.
 func (r *request) finish(err error) {
 	r.err = err
-	if !r.waiter.Done() {
-		// The client has gone; nobody else knows of this request.
-		r.waiter.Reset()
-		r.free()
-	}
+	// A client that has gone may still cancel the request, so that is not given
+	// back: another client's would be cancelled instead.
+	r.waiter.Done()
 }
 
 // A store that is behind with its flushes is waited for: that is back-pressure,
@@ -168,6 +166,7 @@ func (r *request) do(ctx context.Context) (gone bool, err error) {
 		if gone || err == nil || !errors.Is(err, engine.ErrStalled) || waited >= stallWaitMax {
 			return gone, err
 		}
+		r.core.node.noteDiskFull(err)
 		timer := time.NewTimer(stallWait)
 		select {
 		case <-timer.C:

@@ -12,6 +12,10 @@ import (
 // into the open flight, in the order in which requests arrive.
 func (c *core) stage(r *request) {
 	f := c.filling()
+	if f.batch.Size() > flightBytesMax {
+		c.Flush(nil, true)
+		f = c.filling()
+	}
 	c.undo = f.mark()
 	if err := c.evaluate(f, r); err != nil {
 		c.rewind(f, c.undo)
