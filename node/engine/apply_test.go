@@ -2,6 +2,10 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -239,33 +243,101 @@ func TestOptionsValidate(t *testing.T) {
 	}
 }
 
-// TestCommitIsAtomicForReaders: whoever reads sees the LSN and the data of the
-// same batch.
-func TestCommitIsAtomicForReaders(t *testing.T) {
+// TestReadersBesideWriter: while batches come, fronts are frozen, written and
+// dropped, every reader sees the LSN and the data of one moment, and never an
+// older moment than before.
+func TestReadersBesideWriter(t *testing.T) {
+	const batches = 1500
 	s := kit.NewShared(t, vfs.NewMem())
 	v := kit.Open(t, s, 0)
+	pad := strings.Repeat("x", 4<<10)
+	var wg sync.WaitGroup
 	done := make(chan struct{})
-	go func() {
+	wg.Go(func() {
 		defer close(done)
-		for lsn := wal.LSN(1); lsn <= 2000; lsn += 2 {
-			_ = kit.TryApply(v, []wal.Record{kit.Put(lsn, 1, "a", lsn.String()), kit.Put(lsn+1, 1, "b", lsn.String())}, 2)
+		for i := range wal.LSN(batches) {
+			log := []wal.Record{kit.Put(2*i+1, 1, "a", pad), kit.Put(2*i+2, 1, "b", pad)}
+			if err := kit.TryApply(v, log, 2); err != nil {
+				t.Error(err)
+				return
+			}
+			for v.Admit() != nil {
+				runtime.Gosched()
+			}
 		}
-	}()
-	for running := true; running; {
-		select {
-		case <-done:
-			running = false
-		default:
-		}
-		snap, err := v.Snapshot()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if e, err := kv.Get(snap.Reader(), 7, []byte("b"), 0); e.LSN != snap.Applied() {
-			t.Errorf("snapshot at lsn %d holds data of lsn %d: %v", snap.Applied(), e.LSN, err)
-		}
-		if err := snap.Close(); err != nil {
-			t.Fatal(err)
-		}
+	})
+	for _, look := range []func() (wal.LSN, error){
+		func() (wal.LSN, error) { return lookAtSnapshot(v) },
+		func() (wal.LSN, error) { return lookAtWalk(v) },
+		func() (wal.LSN, error) {
+			e, err := kv.Read(v, 7, []byte("b"), 0)
+			if errors.Is(err, kv.ErrNotFound) {
+				err = nil
+			}
+			return e.LSN, err
+		},
+	} {
+		wg.Go(func() {
+			for last := wal.LSN(0); ; {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				lsn, err := look()
+				if err != nil || lsn < last {
+					t.Errorf("lsn %d after %d: %v", lsn, last, err)
+					return
+				}
+				last = lsn
+			}
+		})
 	}
+	wg.Wait()
+	if err := v.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := v.Stats(); err != nil || st.Frozen != 0 || st.Tables < 2 {
+		t.Errorf("%+v: %v", st, err)
+	}
+}
+
+// lookAtSnapshot returns the LSN of a snapshot, which is that of its last key.
+func lookAtSnapshot(v *engine.VShard) (wal.LSN, error) {
+	s, err := v.Snapshot()
+	if err != nil {
+		return 0, err
+	}
+	e, err := kv.Get(s.Reader(), 7, []byte("b"), 0)
+	if errors.Is(err, kv.ErrNotFound) && s.Applied() == 0 {
+		err = nil
+	}
+	if e.LSN != s.Applied() {
+		err = fmt.Errorf("snapshot at lsn %d holds data of lsn %d", s.Applied(), e.LSN)
+	}
+	return s.Applied(), errors.Join(err, s.Close())
+}
+
+// lookAtWalk returns the LSN of the last of two keys, which are of one batch.
+func lookAtWalk(v *engine.VShard) (wal.LSN, error) {
+	ref, err := v.Acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer ref.Release()
+	s, err := kv.NewScan(ref.Reader(), &kv.ScanOptions{Tenant: 7})
+	if err != nil {
+		return 0, err
+	}
+	var lsns []wal.LSN
+	for s.Next() {
+		lsns = append(lsns, s.LSN())
+	}
+	if len(lsns) != 0 && (len(lsns) != 2 || lsns[0]+1 != lsns[1]) {
+		err = fmt.Errorf("a walk sees lsns %d", lsns)
+	}
+	if len(lsns) == 0 {
+		lsns = []wal.LSN{0}
+	}
+	return lsns[len(lsns)-1], errors.Join(err, s.Err(), s.Close())
 }

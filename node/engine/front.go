@@ -32,7 +32,8 @@ type front struct {
 	match   []func([]byte) bool
 	keys    uint32 // in table
 
-	table atomic.Pointer[table]
+	table  atomic.Pointer[table]
+	spaces [4]atomic.Uint64 // set of the first bytes of inserted keys
 
 	// set when the front is frozen, before any view shows it as frozen
 	limit uint32 // operations that count; later ones are of a broken batch

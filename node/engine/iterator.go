@@ -46,7 +46,7 @@ func newIterator(w *view, tables *pebble.Iterator, lower, upper []byte) *Iterato
 }
 
 func (it *Iterator) addFront(f *front, visible uint32) {
-	if visible == 0 {
+	if visible == 0 || !f.mayHold(it.lower, it.upper) {
 		return
 	}
 	base, tail := f.ordered(visible)

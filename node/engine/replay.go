@@ -151,8 +151,8 @@ func (r *Replay) spill() error {
 	done := make(chan error, 1)
 	r.spilling = done
 	go func() {
-		r.v.shared.spills <- struct{}{}
-		defer func() { <-r.v.shared.spills }()
+		r.v.shared.replays <- struct{}{}
+		defer func() { <-r.v.shared.replays }()
 		err := r.v.ingestFront(full, full.nOps, m, name)
 		if err == nil {
 			r.v.show(nil, m)

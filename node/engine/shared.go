@@ -20,7 +20,10 @@ type Shared struct {
 	cache       *pebble.Cache
 	files       *pebble.FileCache
 	compactions *compactions
-	spills      chan struct{} // one token per spill of a replay that may run
+	// One token per table that may be written at once: in live use few, for the
+	// cores want the CPUs; in a replay nobody else does.
+	spills  chan struct{}
+	replays chan struct{}
 
 	open    atomic.Int32 // vshards
 	closeMu sync.Mutex
@@ -44,7 +47,8 @@ func NewShared(opts *Options) (*Shared, error) {
 		cache:       pebble.NewCache(o.CacheBytes + emptyMemtables),
 		files:       pebble.NewFileCache(fileCacheShards(cpus), o.OpenFiles),
 		compactions: newCompactions(o.Compactions),
-		spills:      make(chan struct{}, cpus),
+		spills:      make(chan struct{}, max(1, cpus/2)),
+		replays:     make(chan struct{}, cpus),
 	}, nil
 }
 

@@ -28,6 +28,7 @@ func (f *front) insert(i uint32) {
 	}
 	o := f.op(i)
 	key := f.key(o)
+	f.addSpace(key[0])
 	h := hashOf(key)
 	slot := uint64(h)<<32 | uint64(i+1)
 	for p := h & t.mask; ; p = (p + 1) & t.mask {
@@ -46,6 +47,35 @@ func (f *front) insert(i uint32) {
 			return
 		}
 	}
+}
+
+func (f *front) addSpace(b byte) {
+	// Load and Store, not Or: there is one writer, and the bit is mostly set.
+	w := &f.spaces[b>>6]
+	if old := w.Load(); old&(1<<(b&63)) == 0 {
+		w.Store(old | 1<<(b&63))
+	}
+}
+
+// mayHold says whether the front has keys in [lower, upper), judged by their
+// first bytes. It spares a walk over one engine's keys the sorting of another's.
+func (f *front) mayHold(lower, upper []byte) bool {
+	from, to := byte(0), byte(0xff)
+	if len(lower) > 0 {
+		from = lower[0]
+	}
+	if len(upper) > 0 {
+		to = upper[0]
+		if len(upper) == 1 && to > 0 {
+			to--
+		}
+	}
+	for b := int(from); b <= int(to); b++ {
+		if f.spaces[b>>6].Load()&(1<<(b&63)) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // grow replaces the table by one of twice the size. Readers of the old one find
