@@ -132,11 +132,10 @@ func archiveStatusVerb() *cli.Verb {
 }
 
 type archiveStatusDoc struct {
-	NodeID    string            `json:"node_id"`
-	Stores    []storeStatusView `json:"stores"`
-	Local     wal.LSN           `json:"local_lsn,omitempty"` // last record in the node's log
-	Pins      []archive.PinInfo `json:"pins"`
-	Timelines *pitr.Description `json:"histories"`
+	NodeID string            `json:"node_id"`
+	Stores []storeStatusView `json:"stores"`
+	Local  wal.LSN           `json:"local_lsn,omitempty"` // last record in the node's log
+	Pins   []archive.PinInfo `json:"pins"`
 }
 
 type storeStatusView struct {
@@ -176,9 +175,6 @@ func runArchiveStatus(c *cli.Call) error {
 		if err := doc.add(c, a); err != nil {
 			return err
 		}
-	}
-	if doc.Timelines, err = pitr.Describe(c.Context(), archives); err != nil {
-		return err
 	}
 	return c.Answer(doc, doc.write)
 }

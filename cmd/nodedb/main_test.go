@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,10 +59,62 @@ func child(ctx context.Context, name string, args ...string) *exec.Cmd {
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("GOROOT", "")
-			return nil
-		},
+		Dir:   "testdata/script",
+		Setup: scriptSetup,
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip},
 	})
+}
+
+// exits CODE COMMAND... runs a command that must end with the code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND [ARG]...")
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("%q exits with %d, want %s", args[1:], got, args[0])
+	}
+}
+
+// flip FILE OFFSET inverts one byte.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip FILE OFFSET")
+	}
+	path := ts.MkAbs(args[0])
+	if found, err := filepath.Glob(path); err == nil && len(found) > 0 {
+		path = found[0]
+	}
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	if at >= len(data) {
+		ts.Fatalf("%s has only %d bytes", path, len(data))
+	}
+	data[at] ^= 0xff
+	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// scriptSetup gives scripts some of the standard library to load, and the path
+// of the command for when PATH is gone.
+func scriptSetup(e *testscript.Env) error {
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return err
+	}
+	nodedb, err := exec.LookPath("nodedb")
+	if err != nil {
+		return err
+	}
+	e.Setenv("DEMO_SOURCE", filepath.Join(strings.TrimSpace(string(out)), "src", "encoding"))
+	e.Setenv("NODEDB", nodedb)
+	return nil
 }

@@ -114,7 +114,7 @@ func scanText(c *cli.Call, scan *node.Scanner, limit int) error {
 		return err
 	}
 	if limit > 0 && n == limit {
-		c.Notef("%d keys, perhaps more: --cursor %s goes on", n, scan.Cursor())
+		c.Notef("stopped at --limit %d, perhaps there are more: --cursor %s goes on", limit, scan.Cursor())
 	}
 	return nil
 }

@@ -112,11 +112,9 @@ func (c *Call) Answer(doc any, text func(w io.Writer) error) error {
 	return text(c.Stdout)
 }
 
-// Notef tells people on standard error what happens; silent with --json.
+// Notef tells people on standard error what happens.
 func (c *Call) Notef(format string, args ...any) {
-	if !c.JSON {
-		fmt.Fprintf(c.Stderr, format+"\n", args...)
-	}
+	fmt.Fprintf(c.Stderr, format+"\n", args...)
 }
 
 func writeJSON(w io.Writer, doc any) error {
