@@ -143,7 +143,7 @@ func isClear(err error) bool {
 	var n *NodeIDError
 	switch {
 	case errors.As(err, &c):
-		return c.Path != "" && c.FirstLSN != 0 && c.Reason != ""
+		return c.Path != "" && (c.FirstLSN != 0 || firstOfPath(c.Path) == 0) && c.Reason != ""
 	case errors.As(err, &m):
 		return m.Path != ""
 	case errors.As(err, &v):
