@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/wal"
@@ -16,18 +17,46 @@ import (
 type decoded struct {
 	plan    PlanSegment
 	seg     wal.Segment
-	prev    [32]byte       // hash of the segment before, as this one says
-	shares  [][]wal.Record // by worker: vshard modulo workers
-	digests []wal.Digest   // from records of the whole segment, also those past plan.To
-	timeTo  int64          // time of the record plan.To
-	blocks  [][]byte       // own the records' bytes
-	held    int64          // bytes taken from the budget
+	prev    [32]byte     // hash of the segment before, as this one says
+	shares  []share      // by worker: vshard modulo workers
+	digests []wal.Digest // from records of the whole segment, also those past plan.To
+	timeTo  int64        // time of the record plan.To
+	blocks  [][]byte     // own the records' bytes
+	held    int64        // bytes taken from the budget
 }
 
+// share is what one worker applies, in order.
+type share [][]wal.Record
+
 const (
-	blockBytes       = 1 << 20
-	recordStructSize = 80 // of wal.Record, rounded up
+	blockBytes   = 1 << 20
+	shareRecords = 4 << 10 // in one piece of a share
+	recordBytes  = 88      // of a wal.Record in memory
 )
+
+// Blocks and pieces of shares go round: their number is bounded by the budget.
+var (
+	blockPool = sync.Pool{New: func() any { b := make([]byte, 0, blockBytes); return &b }}
+	piecePool = sync.Pool{New: func() any { p := make([]wal.Record, 0, shareRecords); return &p }}
+)
+
+// free gives the memory back for other segments, once nobody reads it.
+func (d *decoded) free() {
+	for _, b := range d.blocks {
+		if cap(b) == blockBytes {
+			b = b[:0]
+			blockPool.Put(&b)
+		}
+	}
+	for _, s := range d.shares {
+		for _, p := range s {
+			clear(p)
+			p = p[:0]
+			piecePool.Put(&p)
+		}
+	}
+	d.blocks, d.shares = nil, nil
+}
 
 // decoder turns compressed objects into decoded segments.
 type decoder struct {
@@ -44,12 +73,12 @@ func (d *decoder) decode(ctx context.Context, i int, ps PlanSegment, data []byte
 	if err != nil {
 		return nil, err
 	}
-	out := &decoded{plan: ps, shares: make([][]wal.Record, d.workers)}
-	if err := d.read(ctx, i, out, data, key); err != nil {
-		d.budget.give(out.held)
-		return nil, err
+	out := &decoded{plan: ps, shares: make([]share, d.workers)}
+	if err = d.read(ctx, i, out, data, key); err == nil {
+		err = checkName(out.seg, d.nodeID, name)
 	}
-	if err := checkName(out.seg, d.nodeID, name); err != nil {
+	if err != nil {
+		out.free()
 		d.budget.give(out.held)
 		return nil, err
 	}
@@ -150,8 +179,29 @@ func (d *decoder) keep(i int, out *decoded, rec *wal.Record) error {
 	*block = append(append(*block, rec.Idem...), rec.Payload...)
 	mid := at + len(rec.Idem)
 	own.Idem, own.Payload = (*block)[at:mid:mid], (*block)[mid:len(*block):len(*block)]
-	w := int(rec.VShard) % d.workers
-	out.shares[w] = append(out.shares[w], own)
+	return d.give(i, out, &own)
+}
+
+// give adds a record to the share of its worker.
+func (d *decoder) give(i int, out *decoded, own *wal.Record) error {
+	s := &out.shares[int(own.VShard)%d.workers]
+	last := len(*s) - 1
+	if last < 0 || len((*s)[last]) == shareRecords {
+		if err := d.take(i, out, shareRecords*recordBytes); err != nil {
+			return err
+		}
+		*s = append(*s, *piecePool.Get().(*[]wal.Record))
+		last++
+	}
+	(*s)[last] = append((*s)[last], *own)
+	return nil
+}
+
+func (d *decoder) take(i int, out *decoded, n int64) error {
+	if err := d.budget.take(i, n); err != nil {
+		return err
+	}
+	out.held += n
 	return nil
 }
 
@@ -160,13 +210,15 @@ func (d *decoder) room(i int, out *decoded, n int) (*[]byte, error) {
 	if last := len(out.blocks) - 1; last >= 0 && cap(out.blocks[last])-len(out.blocks[last]) >= n {
 		return &out.blocks[last], nil
 	}
-	size := int64(max(n, blockBytes))
-	// A block of small records has as much again in record headers.
-	if err := d.budget.take(i, 2*size); err != nil {
+	size := max(n, blockBytes)
+	if err := d.take(i, out, int64(size)); err != nil {
 		return nil, err
 	}
-	out.held += 2 * size
-	out.blocks = append(out.blocks, make([]byte, 0, size))
+	if size == blockBytes {
+		out.blocks = append(out.blocks, *blockPool.Get().(*[]byte))
+	} else {
+		out.blocks = append(out.blocks, make([]byte, 0, size))
+	}
 	return &out.blocks[len(out.blocks)-1], nil
 }
 

@@ -31,9 +31,9 @@ type replayer struct {
 
 // delivery is one worker's share of a segment, or the order to make all durable.
 type delivery struct {
-	records []wal.Record
-	from    *pending
-	settle  *settle
+	share  share
+	from   *pending
+	settle *settle
 }
 
 // settle: no record up to lsn is missing, so every vshard may say it is there.
@@ -45,7 +45,7 @@ type settle struct {
 // pending counts the workers that still read a decoded segment.
 type pending struct {
 	left atomic.Int32
-	held int64
+	seg  *decoded
 }
 
 func (r *replayer) run(ctx context.Context) error {
@@ -168,18 +168,18 @@ func (r *replayer) collectDigests(d *decoded) {
 
 // deliver gives each worker its share; the memory is given back by the last.
 func (r *replayer) deliver(ctx context.Context, d *decoded, durable bool) error {
-	p := &pending{held: d.held}
+	p, to := &pending{seg: d}, settle{lsn: d.plan.To, us: d.timeTo}
 	p.left.Store(int32(r.workers))
+	shares := d.shares // d.free takes them away when the last worker is done
 	for w, in := range r.inboxes {
-		if err := send(ctx, in, delivery{records: d.shares[w], from: p}); err != nil {
+		if err := send(ctx, in, delivery{share: shares[w], from: p}); err != nil {
 			return err
 		}
 	}
-	d.shares, d.blocks = nil, nil // the workers' now
 	if !durable {
 		return nil
 	}
-	return r.settleAll(ctx, settle{lsn: d.plan.To, us: d.timeTo})
+	return r.settleAll(ctx, to)
 }
 
 func (r *replayer) settleAll(ctx context.Context, s settle) error {
@@ -211,11 +211,14 @@ func (r *replayer) work(ctx context.Context, w int) error {
 			}
 			continue
 		}
-		if err := r.apply(replays, in.records); err != nil {
-			return err
+		for _, piece := range in.share {
+			if err := r.apply(replays, piece); err != nil {
+				return err
+			}
 		}
 		if in.from.left.Add(-1) == 0 {
-			r.budget.give(in.from.held)
+			in.from.seg.free()
+			r.budget.give(in.from.seg.held)
 		}
 	}
 }

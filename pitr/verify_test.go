@@ -54,7 +54,9 @@ func TestVerifyBetween(t *testing.T) {
 		hurt(m)
 		report, err := Verify(t.Context(), k.over(t, m).arch, nil)
 		check(t, err)
-		if len(report.Problems) != 1 {
+		// Of two writers' segments the first by name counts, and may break the
+		// chain besides.
+		if n := len(report.Problems); n != 1 && (name != "two writers" || n != 2) {
 			t.Errorf("%s: %d problems: %+v", name, len(report.Problems), report.Problems)
 		}
 	}
