@@ -11,8 +11,9 @@ import (
 // stageRecords puts records into the core's open flight, as one group.
 func stageRecords(t *testing.T, c *core, add func(b *wal.Batch) error) {
 	t.Helper()
-	err := c.call(t.Context(), func() error { return add(&c.filling().batch) })
-	if err != nil {
+	done := make(chan error, 1)
+	c.post(func() error { return add(&c.filling().batch) }, func(err error) { done <- err })
+	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
 }
