@@ -92,7 +92,7 @@ func (n *Node) release() error {
 	}
 	for _, s := range n.shards {
 		if s.batch != nil {
-			s.batch.Close()
+			errs = append(errs, s.batch.Close())
 		}
 		errs = append(errs, s.v.Close())
 	}
