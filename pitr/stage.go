@@ -225,6 +225,11 @@ func (s *stage) activate() error {
 		if err := s.checkTargetFree(); err != nil {
 			return err
 		}
+		// An empty directory makes way: not every rename replaces one. Remove
+		// takes no directory that holds something by now.
+		if err := s.fs.Remove(s.target); err != nil && !oserror.IsNotExist(err) {
+			return fmt.Errorf("put restored node in place: %w", err)
+		}
 		// Crash here: the stage is complete and its node.json says so; a resume
 		// comes straight to this line.
 		if err := s.fs.Rename(s.dir, s.target); err != nil {
