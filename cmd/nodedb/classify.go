@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 
+	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/node/engine"
+	"github.com/nodedb-go/nodedb/wal"
 )
 
 // classifyNode knows the errors of a node.
@@ -27,6 +29,9 @@ func classifyNode(err error) (cli.Code, string, bool) {
 		return cli.CodeUsage, "give --archive URL", true
 	case errors.Is(err, node.ErrReadOnly):
 		return cli.CodeError, "see the log for the failed operation; what was acknowledged is on disk, open the node again", true
+	}
+	if _, ok := errors.AsType[*wal.CorruptError](err); ok && !errors.Is(err, archive.ErrCorrupt) {
+		return cli.CodeCorrupt, "look with nodedb wal verify; restore the node from its archive, or give up what cannot be read with nodedb wal salvage", true
 	}
 	if _, ok := errors.AsType[*engine.MetaError](err); ok {
 		return cli.CodeCorrupt, "", true

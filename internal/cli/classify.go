@@ -20,12 +20,6 @@ func ClassifyStorage(err error) (Code, string, bool) {
 		return CodeUsage, "a node id is 1 to 63 of a-z 0-9 . _ - and begins with a letter or digit", true
 	case errors.Is(err, archive.ErrFenced):
 		return CodeFenced, "stop the other node, or restore this one under a new timeline", true
-	case errors.Is(err, archive.ErrCold):
-		return CodeCold, "thaw the object in the store, then try again", true
-	case errors.Is(err, archive.ErrCorrupt):
-		return CodeCorrupt, "", true
-	case errors.Is(err, archive.ErrUnreachable), errors.Is(err, archive.ErrThrottled):
-		return CodeUnreachable, "nothing is known about what the store holds; try again when it answers", true
 	case errors.Is(err, archive.ErrNoStore):
 		return CodeUnreachable, "create the bucket, or check its name", true
 	case errors.Is(err, archive.ErrDenied):
@@ -56,10 +50,16 @@ func classifyRestore(err error) (Code, string, bool) {
 	if _, ok := errors.AsType[*pitr.AmbiguousError](err); ok {
 		return CodeFenced, "choose a history with --timeline N", true
 	}
-	if code := Code(pitr.ExitCode(err)); code != CodeError {
-		return code, "", true
+	code := Code(pitr.ExitCode(err))
+	switch {
+	case code == CodeCold:
+		return code, "thaw the object in the store, then try again", true
+	case code == CodeUnreachable && errors.Is(err, archive.ErrDenied):
+		return code, "check the credentials and the permissions of the store", true
+	case code == CodeUnreachable:
+		return code, "nothing is known about what the store holds; try again when it answers", true
 	}
-	return 0, "", false
+	return code, "", code != CodeError
 }
 
 func nearestPoints(n pitr.Nearest) string {
