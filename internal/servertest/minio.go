@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -87,15 +88,27 @@ func (s *Server) Restart(ctx context.Context) error {
 	}
 	// A test process that is killed takes its server along.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
+	s.exited = make(chan struct{})
+	started := make(chan error)
+	go keep(s.cmd, started, s.exited)
+	if err := <-started; err != nil {
 		return errors.Join(fmt.Errorf("start MinIO: %w", err), s.log.Close())
 	}
-	s.exited = make(chan struct{})
-	go func(cmd *exec.Cmd, exited chan struct{}) {
-		_ = cmd.Wait()
-		close(exited)
-	}(s.cmd, s.exited)
 	return s.awaitReady(ctx)
+}
+
+// keep starts the process and stays with it. The kernel counts the end of the
+// thread that started it as the parent's death, and the node under test ends
+// threads; so this goroutine keeps one for itself as long as the server runs.
+func keep(cmd *exec.Cmd, started chan<- error, exited chan<- struct{}) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(exited)
+	err := cmd.Start()
+	started <- err
+	if err == nil {
+		_ = cmd.Wait() // how it ended is in its log
+	}
 }
 
 func (s *Server) awaitReady(ctx context.Context) error {

@@ -31,8 +31,6 @@ var server *Server
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// The server's life hangs on the thread that starts it.
-	runtime.LockOSThread()
 	os.Exit(run(m))
 }
 
