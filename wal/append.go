@@ -199,7 +199,7 @@ func (l *Log) admit(b *Batch) error {
 			return err
 		}
 		g := l.mu.pending
-		full := !g.empty() && g.grown(b) > pendingBytesMax
+		full := !g.empty() && g.grown(b) > l.pendingMax
 		if !full && l.place(g, b) {
 			return nil
 		}

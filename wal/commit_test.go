@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -260,9 +261,54 @@ func TestTimesNeverGoBack(t *testing.T) {
 	}
 }
 
-// Many appenders of both kinds, readers, seals and truncation at once: every
-// LSN is given once, what a call acknowledged is durable, and the readers see
-// each record once, in order.
+// Law 13: what waits for the disk is bounded. An append beyond the bound waits
+// until the disk has taken what is in front of it, and loses nothing.
+func TestPendingIsBounded(t *testing.T) {
+	g, l := startGated(t)
+	l.pendingMax = 2000
+	a := l.NewAppender(nil)
+	if _, _, err := a.Append(batchOf(t, "in flight")); err != nil {
+		t.Fatal(err)
+	}
+	l.Kick()
+	<-g.arrived
+	large := batchOf(t, strings.Repeat("x", 1000))
+	taken := make(chan LSN)
+	go func() {
+		for range 4 {
+			first, _, err := l.NewAppender(nil).Append(large)
+			if err != nil {
+				t.Error(err)
+			}
+			taken <- first
+		}
+	}()
+	if got := <-taken; got != 2 {
+		t.Errorf("LSN %d, want 2", got)
+	}
+	for l.Stats().Waits == 0 {
+		runtime.Gosched()
+	}
+	if l.Appended() != 2 {
+		t.Errorf("appended %d beyond the bound", l.Appended())
+	}
+	g.on.Store(false)
+	g.answer <- nil
+	for want := LSN(3); want <= 5; want++ {
+		if got := <-taken; got != want {
+			t.Errorf("LSN %d, want %d", got, want)
+		}
+	}
+	if err := l.Wait(t.Context(), 5); err != nil {
+		t.Fatal(err)
+	}
+	closeLog(t, l)
+}
+
+// Law 3, in part: an appender's records stand in the order of its appends. And
+// many appenders of both kinds, readers and seals at once: every LSN is given
+// once, what a call acknowledged is durable, and the readers see each record
+// once, in order.
 func TestConcurrency(t *testing.T) {
 	const appenders, rounds = 12, 150
 	fs := faultfs.New(vfs.NewMem())
@@ -271,36 +317,10 @@ func TestConcurrency(t *testing.T) {
 	if err := l.Start(1, 1); err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	byLSN := map[LSN]string{}
+	given := &positions{byLSN: map[LSN]string{}}
 	var writers, readers sync.WaitGroup
 	for w := range appenders {
-		writers.Go(func() {
-			r := rand.New(rand.NewPCG(3, uint64(w)))
-			wake := make(chan struct{}, 1)
-			a := l.NewAppender(func() { signal(wake) })
-			for i := range rounds {
-				var b Batch
-				for j := range 1 + r.IntN(4) {
-					if err := b.Add(64, 1, uint16(w), nil, fmt.Appendf(nil, "%d/%d/%d %0*d", w, i, j, r.IntN(300), 0)); err != nil {
-						t.Error(err)
-						return
-					}
-				}
-				if err := appendSomehow(l, a, wake, &b, w%2 == 0); err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				for _, rec := range b.All() {
-					if old, taken := byLSN[rec.LSN]; taken {
-						t.Errorf("LSN %d was given to %q and %q", rec.LSN, old, rec.Payload)
-					}
-					byLSN[rec.LSN] = string(rec.Payload)
-				}
-				mu.Unlock()
-			}
-		})
+		writers.Go(func() { given.write(t, l, w, rounds) })
 	}
 	done, finish := context.WithCancel(t.Context())
 	seen := make([]map[LSN]string, 3)
@@ -327,15 +347,54 @@ func TestConcurrency(t *testing.T) {
 	finish()
 	readers.Wait()
 	for i := range seen {
-		if diff := cmp.Diff(byLSN, seen[i]); diff != "" {
+		if diff := cmp.Diff(given.byLSN, seen[i]); diff != "" {
 			t.Errorf("reader %d (-written +read):\n%s", i, diff)
 		}
 	}
-	if LSN(len(byLSN)) != l.Durable() {
-		t.Errorf("%d records, durable %d", len(byLSN), l.Durable())
+	if LSN(len(given.byLSN)) != l.Durable() {
+		t.Errorf("%d records, durable %d", len(given.byLSN), l.Durable())
 	}
 	closeLog(t, l)
 	checkSegments(t, fs, "wal")
+}
+
+// positions is what the appenders were given, all together.
+type positions struct {
+	mu    sync.Mutex
+	byLSN map[LSN]string
+}
+
+// write appends batches as writer w does.
+func (p *positions) write(t *testing.T, l *Log, w, rounds int) {
+	r := rand.New(rand.NewPCG(3, uint64(w)))
+	wake := make(chan struct{}, 1)
+	a := l.NewAppender(func() { signal(wake) })
+	last := LSN(0)
+	for i := range rounds {
+		var b Batch
+		for j := range 1 + r.IntN(4) {
+			if err := b.Add(64, 1, uint16(w), nil, fmt.Appendf(nil, "%d/%d/%d %0*d", w, i, j, r.IntN(300), 0)); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+		if err := appendSomehow(l, a, wake, &b, w%2 == 0); err != nil {
+			t.Error(err)
+			return
+		}
+		p.mu.Lock()
+		for _, rec := range b.All() {
+			if rec.LSN <= last {
+				t.Errorf("appender %d: LSN %d after %d", w, rec.LSN, last)
+			}
+			last = rec.LSN
+			if old, taken := p.byLSN[rec.LSN]; taken {
+				t.Errorf("LSN %d was given to %q and %q", rec.LSN, old, rec.Payload)
+			}
+			p.byLSN[rec.LSN] = string(rec.Payload)
+		}
+		p.mu.Unlock()
+	}
 }
 
 func appendSomehow(l *Log, a *Appender, wake chan struct{}, b *Batch, sync bool) error {

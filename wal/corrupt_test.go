@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -267,21 +269,7 @@ func TestCutAtEveryLength(t *testing.T) {
 func TestDamage(t *testing.T) {
 	clean, last := smallLog(t, false)
 	crashed, _ := smallLog(t, true)
-	names := func(f files) []string {
-		var list []string
-		for n := range f {
-			list = append(list, n)
-		}
-		for i := range list {
-			for j := range i {
-				if list[i] < list[j] {
-					list[i], list[j] = list[j], list[i]
-				}
-			}
-		}
-		return list
-	}
-	c := names(clean)
+	c := slices.Sorted(maps.Keys(clean))
 	newest, _ := newestOf(t, crashed)
 	patch := func(b []byte, at int, with ...byte) []byte {
 		b = bytes.Clone(b)

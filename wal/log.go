@@ -26,8 +26,9 @@ import (
 // (durable, appended] are exactly those of mu.inflight followed by mu.pending;
 // every record in them has its bytes reserved on disk.
 type Log struct {
-	opts Options
-	dir  string
+	opts       Options
+	dir        string
+	pendingMax int64 // pendingBytesMax, but for tests
 
 	appended atomic.Uint64 // LSN; written under mu
 	durable  atomic.Uint64 // LSN; written under mu, after fdatasync returned
@@ -94,7 +95,7 @@ type Log struct {
 //
 // One process may have a log open; the caller holds the lock.
 func Open(dir string, o *Options) (*Log, error) {
-	l := &Log{opts: o.withDefaults(), dir: dir}
+	l := &Log{opts: o.withDefaults(), dir: dir, pendingMax: pendingBytesMax}
 	if err := l.opts.validate(); err != nil {
 		return nil, err
 	}
