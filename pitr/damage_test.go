@@ -252,6 +252,17 @@ func TestDamage(t *testing.T) {
 			m.change(m.keys("base/")[0], func(b []byte) []byte { return b[:len(b)/2] })
 			return ""
 		}, ExitDone},
+		{"whole, under the name of another hash", func(m *memStore) string {
+			key := second(m)
+			_, parsed, err := archive.ParseFull(key)
+			check(t, err)
+			other := parsed.(archive.SegmentKey)
+			other.SHA16[0] ^= 1
+			wrong := archive.Join(kitNode, other)
+			m.objects[wrong] = m.objects[key]
+			delete(m.objects, key)
+			return wrong
+		}, ExitCorrupt},
 		{"missing end", func(m *memStore) string {
 			delete(m.objects, second(m))
 			return ""

@@ -16,7 +16,7 @@ func TestRestoreIsModel(t *testing.T) {
 		k := newKit(rt, t.Context(), newMemStore())
 		l := k.begin()
 		randomLife(rt, k, l)
-		for n := rapid.IntRange(0, 2).Draw(rt, "forks"); n > 0; n-- {
+		for n := rapid.IntRange(0, 3).Draw(rt, "forks"); n > 0; n-- {
 			fork := randomPosition(rt, k)
 			fs, res := k.mustRestore(Target{LSN: fork.LSN, Timeline: fork.Timeline}, nil)
 			randomLife(rt, k, k.adopt(fs, "/data/node", res))
