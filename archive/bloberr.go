@@ -18,7 +18,7 @@ func storeError(ctx context.Context, op, store, key string, err error) error {
 		return err
 	}
 	class := classify(ctx, err)
-	if err == class {
+	if errors.Is(class, err) { // it is the class itself and adds nothing
 		err = nil
 	}
 	return &StoreError{Op: op, Store: store, Key: key, Class: class, Err: err}
@@ -31,13 +31,13 @@ func classify(ctx context.Context, err error) error {
 	if cerr := ctx.Err(); cerr != nil {
 		return cerr
 	}
-	for _, own := range []error{ErrBadKey, ErrRefused, ErrNoStore, ErrExists, io.ErrUnexpectedEOF} {
+	for _, own := range []error{ErrBadKey, ErrRefused, ErrNoStore, ErrExists} {
 		if errors.Is(err, own) {
-			if own == io.ErrUnexpectedEOF {
-				return ErrUnreachable
-			}
 			return own
 		}
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return ErrUnreachable
 	}
 	if class := classOfCode(err); class != nil {
 		return class

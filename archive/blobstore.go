@@ -9,9 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"gocloud.dev/blob"
-
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"gocloud.dev/blob"
 )
 
 const (
@@ -221,7 +220,7 @@ func (s *blobStore) notFound(ctx context.Context, op, key string, err error) err
 	switch {
 	case aerr != nil:
 		// Whether a listing is allowed says nothing about the object.
-		if class := classify(ctx, aerr); class != ErrDenied {
+		if !errors.Is(classify(ctx, aerr), ErrDenied) {
 			return s.fail(ctx, op, key, aerr)
 		}
 	case !ok:

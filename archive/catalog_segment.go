@@ -133,7 +133,7 @@ type segmentBody struct {
 
 func (b *segmentBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.err(err)
 	}
 	return n, err

@@ -1,7 +1,7 @@
 package archive
 
 import (
-	"crypto/md5" //nolint:gosec // what stores report, not a proof of identity
+	"crypto/md5"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -155,7 +155,7 @@ var sealEncoder = sync.OnceValue(func() *zstd.Encoder {
 // write puts the compressed frames out in order, then the table. After an
 // error it goes on taking frames, so that nobody waits for it.
 func (p *sealPipe) write(dst io.Writer) (SealInfo, error) {
-	out := &countingWriter{w: dst, sum: md5.New()} //nolint:gosec // see import
+	out := &countingWriter{w: dst, sum: md5.New()}
 	var ready readyFrame
 	w, err := seekable.NewWriter(out, &ready)
 	for f := range p.queue {

@@ -61,7 +61,7 @@ func (u *unsealer) classify(err error) error {
 	switch {
 	case u.src.err != nil:
 		return fmt.Errorf("unseal: %w", u.src.err)
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return &ObjectError{Offset: -1, Reason: fmt.Sprintf("decompression fails after %d bytes", u.n), Err: err}
 	case !u.src.complete():
 		// Frames are independent, so a cut between two of them decompresses
@@ -142,7 +142,7 @@ func (s *Sealed) ReadAt(p []byte, off int64) (int, error) {
 	n, err := s.r.ReadAt(p, off)
 	var fe *fetchError
 	switch {
-	case err == nil, err == io.EOF:
+	case err == nil, errors.Is(err, io.EOF):
 		return n, err
 	case errors.As(err, &fe):
 		return n, fmt.Errorf("read sealed: %w", fe.err)
