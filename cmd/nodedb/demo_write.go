@@ -87,7 +87,7 @@ func readEvents(r io.Reader, to chan<- demoEvent) error {
 	for {
 		line, err := b.ReadSlice('\n')
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return fmt.Errorf("read from the writer: %w", err)

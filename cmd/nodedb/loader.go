@@ -97,8 +97,6 @@ func (l *loader) read(ctx, writes context.Context) error {
 		}
 		var bad *loadfmt.BadEntryError
 		switch {
-		case err == io.EOF:
-			return nil
 		case errors.As(err, &bad):
 			if !l.s.call.Bool("skip-bad") {
 				return fmt.Errorf("malformed entry: %w", err)
@@ -107,6 +105,8 @@ func (l *loader) read(ctx, writes context.Context) error {
 				fmt.Fprintf(l.s.call.Stderr, "passed over %v\n", bad)
 			}
 			continue
+		case errors.Is(err, io.EOF):
+			return nil
 		case err != nil:
 			return err
 		case !e.ExpireAt.IsZero() && !e.ExpireAt.After(time.Now()):

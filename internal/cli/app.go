@@ -44,6 +44,7 @@ func (a *App) Run(ctx context.Context, args []string, stdin io.Reader, stdout, s
 		return int(CodeOK)
 	}
 	s := &session{app: a, stdin: stdin, stdout: stdout, stderr: &muxWriter{w: stderr}}
+	defer s.announceStop(ctx)()
 	line, err := a.arrange(args)
 	if err == nil {
 		err = s.dispatch(ctx, line)
@@ -58,6 +59,23 @@ type session struct {
 	stdout   io.Writer
 	stderr   *muxWriter
 	answered bool // the JSON document is written
+}
+
+// announceStop tells at once that a signal was heard, since draining may take
+// a while. The returned function ends the watch.
+func (s *session) announceStop(ctx context.Context) func() {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		if i, ok := errors.AsType[*Interrupt](context.Cause(ctx)); ok {
+			fmt.Fprintf(s.stderr, "%v: stopping (once more to quit at once)\n", i.Signal)
+		}
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
 }
 
 func (s *session) dispatch(ctx context.Context, line commandLine) error {
@@ -153,7 +171,8 @@ func (s *session) finish(ctx context.Context, line commandLine, err error) int {
 		fmt.Fprintf(s.stderr, "  %s\n", strings.ReplaceAll(hint, "\n", "\n  "))
 	}
 	if line.json && !s.answered {
-		writeJSON(s.stdout, failure{Error: failureBody{Code: int(code), Kind: code.String(), Message: err.Error(), Hint: hint}})
+		// When standard output fails too, standard error has told already.
+		_ = writeJSON(s.stdout, failure{Error: failureBody{Code: int(code), Kind: code.String(), Message: err.Error(), Hint: hint}})
 	}
 	return int(code)
 }

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -16,13 +14,13 @@ import (
 // which a node survives like any crash. SIGPIPE becomes a write error: a verb
 // that feeds head still closes its node.
 func Main(app *App) {
-	ctx, stop := withSignals(context.Background(), os.Stderr)
+	ctx, stop := withSignals(context.Background())
 	code := app.Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }
 
-func withSignals(parent context.Context, stderr io.Writer) (context.Context, func()) {
+func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -34,7 +32,6 @@ func withSignals(parent context.Context, stderr io.Writer) (context.Context, fun
 		case <-done:
 			return
 		case s := <-signals:
-			fmt.Fprintf(stderr, "\n%v: stopping (once more to quit at once)\n", s)
 			cancel(&Interrupt{Signal: s})
 		}
 		select {

@@ -90,7 +90,7 @@ func (s *lineSource) Next() (Entry, error) {
 		switch {
 		case errors.Is(err, ErrLineTooLong):
 			return Entry{}, &BadEntryError{Place: place, Err: err}
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return Entry{}, io.EOF
 		case err != nil:
 			return Entry{}, fmt.Errorf("read %s: %w", place, err)

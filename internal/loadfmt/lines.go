@@ -3,6 +3,7 @@ package loadfmt
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 )
 
@@ -29,17 +30,18 @@ func (l *lineReader) next() ([]byte, error) {
 	tooLong := false
 	for {
 		part, err := l.r.ReadSlice('\n')
+		full := errors.Is(err, bufio.ErrBufferFull)
 		l.offset += int64(len(part))
 		if tooLong = tooLong || len(l.buf)+len(part) > l.max; tooLong {
 			l.buf = nil
-		} else if err == bufio.ErrBufferFull || len(l.buf) > 0 {
+		} else if full || len(l.buf) > 0 {
 			l.buf = append(l.buf, part...)
 			part = l.buf
 		}
 		switch {
-		case err == bufio.ErrBufferFull:
+		case full:
 			continue
-		case err != nil && (err != io.EOF || (len(part) == 0 && !tooLong)):
+		case err != nil && (!errors.Is(err, io.EOF) || (len(part) == 0 && !tooLong)):
 			return nil, err
 		case tooLong:
 			return nil, ErrLineTooLong

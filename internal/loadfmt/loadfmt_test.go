@@ -24,10 +24,10 @@ func readAll(t *testing.T, s Source) (entries []Entry, bad []string) {
 		e, err := s.Next()
 		var b *BadEntryError
 		switch {
-		case err == io.EOF:
-			return entries, bad
 		case errors.As(err, &b):
 			bad = append(bad, b.Error())
+		case errors.Is(err, io.EOF):
+			return entries, bad
 		case err != nil:
 			t.Fatal(err)
 		default:
@@ -293,7 +293,7 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatalf("entry %d: -want +got\n%s", i, d)
 			}
 		}
-		if _, err := s.Next(); err != io.EOF {
+		if _, err := s.Next(); !errors.Is(err, io.EOF) {
 			t.Fatalf("got %v at the end", err)
 		}
 	})
