@@ -167,7 +167,7 @@ func readDamaged(t *testing.T, what string, b, data []byte) {
 		if err == nil && s.Size() == int64(len(data)) && !bytes.Equal(got, data[off:off+100]) {
 			t.Errorf("%s: ReadAt(%d) gave wrong bytes", what, off)
 		}
-		if err != nil && err != io.EOF && !errors.Is(err, archive.ErrCorrupt) {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, archive.ErrCorrupt) {
 			t.Errorf("%s: ReadAt(%d): %v", what, off, err)
 		}
 	}
@@ -229,7 +229,7 @@ func TestOpenSealedObject(t *testing.T) {
 		buf := make([]byte, rnd.IntN(3<<20))
 		n, err := r.ReadAt(buf, off)
 		want := data[off:min(off+int64(len(buf)), int64(len(data)))]
-		if (err != nil && err != io.EOF) || !bytes.Equal(buf[:n], want) {
+		if (err != nil && !errors.Is(err, io.EOF)) || !bytes.Equal(buf[:n], want) {
 			t.Fatalf("ReadAt(%d bytes at %d) = %d bytes, %v", len(buf), off, n, err)
 		}
 	}

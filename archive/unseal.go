@@ -236,7 +236,7 @@ type rangeReader struct {
 func (r *rangeReader) prefetch(from, to int64) error {
 	tail := make([]byte, to-from)
 	n, err := r.fetch(tail, from)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
 	r.tail, r.from = tail[:n], from
@@ -255,12 +255,17 @@ func (r *rangeReader) fetch(p []byte, off int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err := io.ReadFull(body, p)
+	n := 0
+	for n < len(p) && err == nil {
+		var m int
+		m, err = body.Read(p[n:])
+		n += m
+	}
+	if n == len(p) {
+		err = nil
+	}
 	if cerr := body.Close(); err == nil {
 		err = cerr
-	}
-	if err == io.ErrUnexpectedEOF {
-		err = io.EOF
 	}
 	return n, err
 }
