@@ -1,27 +1,70 @@
 package pitr_test
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/pitr"
 )
 
-func ExampleParseTarget() {
-	for _, s := range []string{"latest", "1042", "0000000000000412", "point:before-upgrade", "2026-03-01T10:41:07+01:00"} {
-		t, err := pitr.ParseTarget(s)
-		if err != nil {
-			fmt.Println(err)
-			continue
-		}
-		fmt.Println(t)
+func Example() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "pitr")
+	if err != nil {
+		panic(err)
 	}
-	_, err := pitr.ParseTarget("2026-03-01T10:41:07")
-	fmt.Println(err)
+	defer os.RemoveAll(dir)
+	store, err := archive.NewFileStore(filepath.Join(dir, "archive"))
+	if err != nil {
+		panic(err)
+	}
+	defer store.Close()
+	n, err := node.Open(filepath.Join(dir, "node"), &node.Options{
+		NodeID: "shop", Stores: []archive.StoreConfig{{Store: store}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	db := n.Tenant(0)
+	if _, err := db.Put(ctx, []byte("price"), []byte("990"), nil); err != nil {
+		panic(err)
+	}
+	if _, _, err := n.RestorePoint(ctx, "before-sale"); err != nil {
+		panic(err)
+	}
+	if _, err := db.Delete(ctx, []byte("price"), nil); err != nil {
+		panic(err)
+	}
+	if err := n.Close(); err != nil {
+		panic(err)
+	}
+
+	shop, err := archive.Open(store, "shop")
+	if err != nil {
+		panic(err)
+	}
+	plan, err := pitr.NewPlan(ctx, []*archive.Archive{shop}, pitr.Target{Point: "before-sale"})
+	if err != nil {
+		panic(err)
+	}
+	result, err := pitr.Restore(ctx, plan, filepath.Join(dir, "back"), nil)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("reached LSN", result.Reached.LSN, "with", result.Entries, "entry")
+
+	back, err := node.Open(result.Dir, nil)
+	if err != nil {
+		panic(err)
+	}
+	defer back.Close()
+	price, err := back.Tenant(0).Get(ctx, []byte("price"))
+	fmt.Println(string(price), err)
 	// Output:
-	// latest
-	// LSN 1042
-	// LSN 1042
-	// restore point "before-upgrade"
-	// time 2026-03-01T10:41:07+01:00
-	// pitr: bad target: time "2026-03-01T10:41:07" has no offset, so it could be any of 26 hours; write 2026-03-01T10:41:07Z for UTC, or for example 2026-03-01T10:41:07+02:00
+	// reached LSN 2 with 1 entry
+	// 990 <nil>
 }
