@@ -167,14 +167,12 @@ func TestFlipEveryByteAfterClose(t *testing.T) {
 			content = content[:256] // the empty segment at the end
 		}
 		for i := range content {
-			for _, bit := range []byte{1, 0x80} {
-				damaged := bytes.Clone(clean[name])
-				damaged[i] ^= bit
-				if _, _, err := readLog(t, clean.with(name, damaged)); !isClear(err) {
-					t.Fatalf("%s: flip of %#x at %d: %v", name, bit, i, err)
-				}
-				flips++
+			damaged := bytes.Clone(clean[name])
+			damaged[i] ^= 1 << (i % 8)
+			if _, _, err := readLog(t, clean.with(name, damaged)); !isClear(err) {
+				t.Fatalf("%s: flip of bit %d at %d: %v", name, i%8, i, err)
 			}
+			flips++
 		}
 	}
 	t.Logf("%d flips in %d files", flips, len(clean))

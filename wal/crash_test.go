@@ -326,17 +326,17 @@ func TestFaultAtEveryOperation(t *testing.T) {
 				if l != nil {
 					_ = l.Close()
 				}
-				hit := fs.Hits() > 0
+				hit := fs.HitAt()
 				fs.Clear()
-				for _, percent := range []int{0, 100} {
-					clone := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, uint64(n)))})
-					if err := checkRecovery(clone, LSN(h.acked.Load()), LSN(h.truncated.Load())); err != nil {
-						t.Fatalf("%s at operation %d, then a crash that keeps %d%%: %v", name, n, percent, err)
-					}
+				percent := crashes[n%3]
+				clone := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(1, uint64(n)))})
+				if err := checkRecovery(clone, LSN(h.acked.Load()), LSN(h.truncated.Load())); err != nil {
+					t.Fatalf("%s at operation %d, then a crash that keeps %d%%: %v", name, n, percent, err)
 				}
-				if !hit {
+				if hit == 0 {
 					break
 				}
+				n = hit // the next sync that can fail comes after this one
 			}
 			t.Logf("%d poisoned, %d refused, %d went on", poisoned, refused, unharmed)
 			if poisoned == 0 {

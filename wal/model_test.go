@@ -58,10 +58,10 @@ func TestLogAsModel(t *testing.T) {
 
 func (m *model) append(t *rapid.T) {
 	a := m.log.NewAppender(nil)
-	for range rapid.IntRange(1, 3).Draw(t, "batches") {
+	for range rapid.IntRange(1, 2).Draw(t, "batches") {
 		var b Batch
 		for range rapid.IntRange(1, 4).Draw(t, "records") {
-			n := rapid.SampledFrom([]int{0, 1, 100, 3000, 20000}).Draw(t, "bytes")
+			n := rapid.SampledFrom([]int{0, 1, 100, 1000, 9000}).Draw(t, "bytes")
 			p := bytes.Repeat([]byte{byte(len(m.want))}, n)
 			if err := b.Add(64, 0, 0, nil, p); err != nil {
 				t.Fatal(err)

@@ -77,6 +77,7 @@ type FS struct {
 		hook   func(Op)
 		faults []Fault
 		hits   int64
+		hitAt  int64
 		full   bool
 	}
 }
@@ -98,6 +99,14 @@ func (f *FS) Hits() int64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.mu.hits
+}
+
+// HitAt returns the number of the last operation that was made to fail, 0 for
+// none.
+func (f *FS) HitAt() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.mu.hitAt
 }
 
 // Hook makes fn see every operation before it is done, one at a time; nil
@@ -156,10 +165,12 @@ func (f *FS) step(kind Kind, path string, bytes int, takesSpace bool) *Fault {
 			hit.Err = ErrInjected
 		}
 		f.mu.hits++
+		f.mu.hitAt = op.N
 		return &hit
 	}
 	if f.mu.full && takesSpace {
 		f.mu.hits++
+		f.mu.hitAt = op.N
 		return &Fault{Err: syscall.ENOSPC}
 	}
 	return nil

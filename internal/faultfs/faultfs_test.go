@@ -68,8 +68,8 @@ func TestEveryOperationFails(t *testing.T) {
 		if err := scenario(fs); !errors.Is(err, ErrInjected) {
 			t.Errorf("operation %d: error %v, want %v", n, err, ErrInjected)
 		}
-		if fs.Count() != n || fs.Hits() != 1 {
-			t.Errorf("operation %d: count %d, hits %d", n, fs.Count(), fs.Hits())
+		if fs.Count() != n || fs.Hits() != 1 || fs.HitAt() != n {
+			t.Errorf("operation %d: count %d, hits %d, the last at %d", n, fs.Count(), fs.Hits(), fs.HitAt())
 		}
 	}
 }
