@@ -90,7 +90,7 @@ func TestReplayIsApply(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		engine.SetRunBytes(r, rapid.IntRange(1, 4000).Draw(rt, "run"))
+		engine.SetRunOps(r, rapid.IntRange(1, 60).Draw(rt, "run"))
 		if rapid.Bool().Draw(rt, "abandon") {
 			feed(t, r, log[:rapid.IntRange(0, len(log)).Draw(rt, "abandoned")])
 			if err := r.Close(); err != nil {
@@ -99,7 +99,7 @@ func TestReplayIsApply(t *testing.T) {
 			if r, err = v.NewReplay(nil); err != nil {
 				rt.Fatal(err)
 			}
-			engine.SetRunBytes(r, 900)
+			engine.SetRunOps(r, 15)
 		}
 		feed(t, r, log)
 		if err := r.Finish(last.LSN, last.Time); err != nil {

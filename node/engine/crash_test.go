@@ -63,7 +63,7 @@ func scenario(v *engine.VShard, log []wal.Record) error {
 	if err != nil {
 		return err
 	}
-	engine.SetRunBytes(r, 400)
+	engine.SetRunOps(r, 7)
 	for i := range log[:2*third] {
 		if err := r.Apply(&log[i]); err != nil {
 			return errors.Join(err, r.Close())

@@ -2,8 +2,14 @@ package engine
 
 import "context"
 
-// SetRunBytes makes the fronts of a replay smaller than its options allow.
-func SetRunBytes(r *Replay, n int) { r.runBytes = n }
+// SetRunOps makes the fronts of a replay smaller than its options allow.
+func SetRunOps(r *Replay, n int) { r.runOps = uint32(n) }
+
+// Consistent exports the loop that pairs views with tables.
+func (v *VShard) Consistent(open, undo func() error) (lsn uint64, err error) {
+	w, err := v.consistent(open, undo)
+	return w.mark.lsn, err
+}
 
 // Compact merges all tables of a vshard.
 func Compact(v *VShard) error {

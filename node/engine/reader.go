@@ -53,21 +53,15 @@ func (l *live) Get(key []byte) ([]byte, io.Closer, error) {
 // NewIter is part of Reader.
 func (l *live) NewIter(lower, upper []byte) (*Iterator, error) {
 	v := (*VShard)(l)
-	for {
-		w := v.view.Load()
-		it, err := v.store.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-		if err != nil {
-			return nil, err
-		}
-		// If no front was frozen meanwhile, the tables hold nothing that is
-		// younger than the view.
-		if v.view.Load().gen == w.gen {
-			return newIterator(w, it, lower, upper), nil
-		}
-		if err := it.Close(); err != nil {
-			return nil, err
-		}
+	var tables *pebble.Iterator
+	w, err := v.consistent(func() (err error) {
+		tables, err = v.store.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+		return err
+	}, func() error { return tables.Close() })
+	if err != nil {
+		return nil, err
 	}
+	return newIterator(w, tables, lower, upper), nil
 }
 
 // find looks into the fronts. found says that they decide; err is ErrNotFound

@@ -22,6 +22,7 @@ type Replay struct {
 	v        *VShard
 	batch    Batch
 	runBytes int
+	runOps   uint32
 
 	spilling chan error // result of the spill that runs; nil: none
 	seq      int        // of table files
@@ -61,7 +62,7 @@ func (v *VShard) NewReplay(opts *ReplayOptions) (*Replay, error) {
 	if err := v.Flush(); err != nil {
 		return nil, fmt.Errorf("flush before replay: %w", err)
 	}
-	r := &Replay{v: v, runBytes: min(max(n, runBytesMin), runBytesMax)}
+	r := &Replay{v: v, runBytes: min(max(n, runBytesMin), runBytesMax), runOps: segmentOps * frontSegmentsMax / 2}
 	r.batch = Batch{v: v, rep: r}
 	r.batch.rewind()
 	r.batch.f = newFront()
@@ -78,7 +79,7 @@ func (r *Replay) Apply(rec *wal.Record) error {
 	if err := r.batch.Apply(rec); err != nil {
 		return r.fail(err)
 	}
-	if r.batch.f.bytes() < r.runBytes {
+	if f := r.batch.f; f.bytes() < r.runBytes && f.nOps < r.runOps {
 		return nil
 	}
 	return r.fail(r.spill())

@@ -25,18 +25,13 @@ func (v *VShard) Snapshot() (*Snapshot, error) {
 		return nil, err
 	}
 	s := &Snapshot{v: v, ref: ref}
-	for {
-		w := v.view.Load()
-		s.reader = snapshotReader{view: w, snap: v.store.db.NewSnapshot()}
-		// If no front was frozen meanwhile, the tables hold nothing that is
-		// younger than the view.
-		if v.view.Load().gen == w.gen {
-			break
-		}
-		if err := s.reader.snap.Close(); err != nil {
-			ref.Release()
-			return nil, err
-		}
+	s.reader.view, err = v.consistent(func() error {
+		s.reader.snap = v.store.db.NewSnapshot()
+		return nil
+	}, func() error { return s.reader.snap.Close() })
+	if err != nil {
+		ref.Release()
+		return nil, err
 	}
 	lsn, micros, err := readApplied(s.reader.snap)
 	if err != nil {

@@ -69,3 +69,21 @@ func (v *VShard) leave(f *front) {
 	w.frozen = slices.DeleteFunc(slices.Clone(w.frozen), func(o *front) bool { return o == f })
 	v.view.Store(&w)
 }
+
+// consistent pairs a view with the tables of the same moment. open takes hold of
+// the tables, undo lets go of them again when a front was frozen meanwhile: then
+// they may hold what the view does not show.
+func (v *VShard) consistent(open, undo func() error) (*view, error) {
+	for {
+		w := v.view.Load()
+		if err := open(); err != nil {
+			return w, err
+		}
+		if v.view.Load().gen == w.gen {
+			return w, nil
+		}
+		if err := undo(); err != nil {
+			return w, err
+		}
+	}
+}

@@ -286,3 +286,22 @@ func TestViewsAgainstModel(t *testing.T) {
 		m.CloseSnapshots(rt)
 	})
 }
+
+// TestConsistentRetries: a view and the tables are of one moment, also when a
+// front becomes a table between the two.
+func TestConsistentRetries(t *testing.T) {
+	s := kit.NewShared(t, vfs.NewMem())
+	v := kit.Open(t, s, 0)
+	kit.Apply(t, v, manyPuts(1, 3), 1)
+	opened, undone := 0, 0
+	lsn, err := v.Consistent(func() error {
+		if opened++; opened == 1 {
+			kit.Apply(t, v, manyPuts(4, 3), 1)
+			return v.Flush()
+		}
+		return nil
+	}, func() error { undone++; return nil })
+	if err != nil || opened != 2 || undone != 1 || lsn != 6 {
+		t.Errorf("opened %d, undone %d, lsn %d: %v", opened, undone, lsn, err)
+	}
+}
