@@ -363,3 +363,85 @@ func checkPoisoned(t *testing.T, l *Log, n int64) {
 		t.Fatalf("fault at operation %d: reading a poisoned log: LSN %d of %d, %v", n, last, l.Durable(), err)
 	}
 }
+
+// Law 1: a process that is killed leaves what it wrote in the kernel's memory. The
+// next one finds it there, goes on, and then the power fails: what it found and
+// what it acknowledged must be on disk by then.
+func TestKillThenPowerLoss(t *testing.T) {
+	for n := int64(1); ; n++ {
+		mem := vfs.NewCrashableMem()
+		fs := faultfs.New(mem)
+		fs.Inject(faultfs.Fault{At: n, Times: -1}) // dead from here on
+		var h history
+		l, err := h.run(fs)
+		if l != nil {
+			_ = l.Close()
+		}
+		fs.Clear()
+		if l, err := Open("wal", scenarioOptions(fs)); err != nil {
+			t.Fatalf("killed at operation %d: %v", n, err)
+		} else if err := restartAndCrash(l, mem, &h); err != nil {
+			t.Fatalf("killed at operation %d, restarted, and power lost: %v", n, err)
+		}
+		if err == nil {
+			return
+		}
+	}
+}
+
+func restartAndCrash(l *Log, mem *vfs.MemFS, h *history) error {
+	found := l.Appended()
+	if err := checkRecovery(mem.CrashClone(vfs.CrashCloneCfg{}), found, LSN(h.truncated.Load())); err != nil {
+		return errors.Join(fmt.Errorf("right after recovery: %w", err), l.Close())
+	}
+	if err := l.Start(1, 9); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if err := h.append(l, 3); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	lost := mem.CrashClone(vfs.CrashCloneCfg{})
+	if err := l.Close(); err != nil {
+		return err
+	}
+	return checkRecovery(lost, LSN(h.acked.Load()), LSN(h.truncated.Load()))
+}
+
+// Law 10: after a failed fsync the kernel may call pages clean that are not on
+// disk. What the next start finds in memory and cannot prove to be durable it
+// writes again before it trusts it.
+func TestDoubtfulFramesAreWrittenAgain(t *testing.T) {
+	fs := faultfs.New(vfs.NewMem())
+	l, err := Open("wal", scenarioOptions(fs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(1, 1); err != nil {
+		t.Fatal(err)
+	}
+	put(t, l, "durable and vouched for by the next")
+	put(t, l, "durable")
+	fs.Inject(faultfs.SyncFails(0))
+	if _, _, err := l.AppendSync(t.Context(), batchOf(t, "in memory only")); !errors.Is(err, ErrPoisoned) {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	wrote := 0
+	fs.Hook(func(op faultfs.Op) {
+		if op.Kind == faultfs.Write && op.Path == fs.PathJoin("wal", SegmentName(1)) {
+			wrote += op.Bytes
+		}
+	})
+	l, err = Open("wal", scenarioOptions(fs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Durable(); got != 3 {
+		t.Errorf("durable %d, want 3", got)
+	}
+	closeLog(t, l)
+	frame := frameHeaderLen + paddedLen(recordHeaderLen+len("in memory only"))
+	if want := frame + footerFrameLen(0, 0); wrote != want {
+		t.Errorf("recovery wrote %d bytes, want the last frame and the footer, %d", wrote, want)
+	}
+}

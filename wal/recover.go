@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -23,8 +22,8 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
-	if t := chain.torn; t != nil && chain.last().Records > 0 {
-		if err := l.sealRecovered(chain); err != nil {
+	if chain.tail != nil && chain.last().Records > 0 {
+		if err := l.settle(chain); err != nil {
 			return err
 		}
 	}
@@ -39,15 +38,14 @@ func (l *Log) recover() error {
 // durable: a name that an earlier process failed to sync must not vanish later.
 func (l *Log) makeDir() error {
 	fs := l.opts.FS
-	_, err := fs.Stat(l.dir)
-	created := oserror.IsNotExist(err)
-	if err != nil && !created {
-		return fmt.Errorf("stat directory: %w", err)
+	if err := fs.MkdirAll(l.dir, 0o755); err != nil {
+		return fmt.Errorf("create directory: %w", err)
 	}
-	if created {
-		if err := fs.MkdirAll(l.dir, 0o755); err != nil {
-			return fmt.Errorf("create directory: %w", err)
-		}
+	firsts, err := segmentNames(fs, l.dir)
+	if err != nil {
+		return err
+	}
+	if len(firsts) == 0 { // it may be new; no segment is begun before this succeeds
 		if err := syncDir(fs, fs.PathDir(l.dir)); err != nil {
 			return err
 		}
@@ -120,17 +118,17 @@ func (l *Log) adopt(c *chain) {
 type chain struct {
 	segments []Segment // by LSN; only the last may be empty or unsealed
 	sum      [32]byte  // SHA-256 of the last sealed segment, from wherever it is known
-	torn     *tornTail // of the last segment, when it is not sealed
+	tail     *tailEnd  // of the last segment, unless its preamble never reached the disk
 }
 
 func (c *chain) last() *Segment { return &c.segments[len(c.segments)-1] }
 
-// tornTail is the end of a segment that was being written at a crash.
-type tornTail struct {
-	offset  int64          // of the first byte that is no valid frame
-	vouched int64          // offset behind the last frame that a later frame states to be durable
+// tailEnd is the end of the last segment, sealed or torn.
+type tailEnd struct {
+	offset  int64          // behind the last valid frame
+	vouched int64          // behind the last frame that a later frame states to be durable
 	size    int64          // of the file
-	reader  *SegmentReader // stands at offset; its hash is resumed by sealRecovered
+	reader  *SegmentReader // stands at offset; its hash is resumed by settle
 }
 
 // readChain reads the heads and footers of all segments but the last, and all of
@@ -291,7 +289,7 @@ func (c *chain) readNewest(fs vfs.FS, path string, first LSN) (Preamble, Segment
 		return Preamble{}, Segment{}, err
 	}
 	defer r.Close()
-	t := &tornTail{reader: r, vouched: PreambleLen}
+	t := &tailEnd{reader: r, vouched: PreambleLen}
 	type frameEnd struct {
 		last LSN
 		end  int64
@@ -308,6 +306,8 @@ func (c *chain) readNewest(fs vfs.FS, path string, first LSN) (Preamble, Segment
 		}
 	}
 	if errors.Is(err, io.EOF) {
+		t.offset = r.at
+		c.tail = t
 		return r.preamble, r.Segment(), nil
 	}
 	file, ferr := fs.Open(path)
@@ -338,7 +338,7 @@ func (c *chain) readNewest(fs vfs.FS, path string, first LSN) (Preamble, Segment
 		return Preamble{}, Segment{}, knownUpTo(err, witness)
 	}
 	t.offset = r.at
-	c.torn = t
+	c.tail = t
 	return r.preamble, r.Segment(), nil
 }
 
@@ -378,47 +378,61 @@ func allZero(f io.ReaderAt) bool {
 	}
 }
 
-// sealRecovered cuts the torn tail and seals the segment in front of it. Frames
-// that no later frame vouches for are written again first: a failed fsync of the
-// process before may have left them in memory only, with the kernel believing
-// that they are on disk.
-func (l *Log) sealRecovered(c *chain) error {
-	seg, t := c.last(), c.torn
+// settle makes the last segment, which holds records, durable and sealed. Frames
+// that no later frame vouches for are written again first, the footer of a sealed
+// segment too: the process before may have been killed in front of its fsync, or
+// it failed, and then they may be in memory only, with the kernel believing that
+// they are on disk.
+func (l *Log) settle(c *chain) error {
+	seg, t := c.last(), c.tail
 	f, err := l.opts.FS.OpenReadWrite(seg.Path, writeCategory)
 	if err != nil {
 		return fmt.Errorf("open segment: %w", err)
 	}
-	frame, err := func() ([]byte, error) {
-		buf := make([]byte, 1<<20)
-		for at := t.vouched; at < t.offset; at += int64(len(buf)) {
-			b := buf[:min(int64(len(buf)), t.offset-at)]
-			if err := readFullAt(f, seg.Path, b, at); err != nil {
-				return nil, err
-			}
-			if _, err := f.WriteAt(b, at); err != nil {
-				return nil, fmt.Errorf("write recovered frames: %w", err)
-			}
-		}
+	var frame []byte
+	if !seg.Sealed {
 		footer := footerOf(seg, t.reader.sum)
-		frame := encodeFooter(t.reader.sealer, &footer, seg.Last, seg.Bytes)
-		if _, err := f.WriteAt(frame, seg.Bytes); err != nil {
-			return nil, fmt.Errorf("write footer: %w", err)
-		}
-		// Crash here: as before, or sealed.
-		if err := f.Sync(); err != nil {
-			return nil, fmt.Errorf("sync recovered segment: %w", err)
-		}
+		frame = encodeFooter(t.reader.sealer, &footer, seg.Last, seg.Bytes)
+	}
+	err = rewrite(f, seg.Path, t, frame)
+	if err == nil {
+		// Crash here: sealed, with what was torn behind the footer. Nobody looks
+		// there.
 		truncateFile(f, seg.Bytes+int64(len(frame)))
-		return frame, nil
-	}()
+	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	t.reader.sum.Write(frame)
-	seg.Bytes += int64(len(frame))
-	seg.Sealed, seg.SHA256 = true, [32]byte(t.reader.sum.Sum(nil))
-	c.sum = seg.SHA256
-	l.opts.Logger.Info("wal: recovered", "path", seg.Path, "records", seg.Records,
-		"last_lsn", uint64(seg.Last), "cut_at", t.offset, "file_bytes", t.size)
+	if !seg.Sealed {
+		t.reader.sum.Write(frame)
+		seg.Bytes += int64(len(frame))
+		seg.Sealed, seg.SHA256 = true, [32]byte(t.reader.sum.Sum(nil))
+		c.sum = seg.SHA256
+		l.opts.Logger.Info("wal: recovered", "path", seg.Path, "records", seg.Records,
+			"last_lsn", uint64(seg.Last), "cut_at", t.offset, "file_bytes", t.size)
+	}
+	return nil
+}
+
+// rewrite writes the doubtful frames over themselves and the footer behind them,
+// and syncs.
+func rewrite(f vfs.File, path string, t *tailEnd, footer []byte) error {
+	buf := make([]byte, min(t.offset-t.vouched, 1<<20))
+	for at := t.vouched; at < t.offset; at += int64(len(buf)) {
+		b := buf[:min(int64(len(buf)), t.offset-at)]
+		if err := readFullAt(f, path, b, at); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(b, at); err != nil {
+			return fmt.Errorf("write recovered frames: %w", err)
+		}
+	}
+	if _, err := f.WriteAt(footer, t.offset); err != nil {
+		return fmt.Errorf("write footer: %w", err)
+	}
+	// Crash here: as before, or sealed.
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("sync recovered segment: %w", err)
+	}
 	return nil
 }

@@ -74,8 +74,8 @@ func (v *verifier) segment(path string, first, next LSN) {
 	} else {
 		c := &chain{}
 		p, seg, err = c.readNewest(v.fs, path, first)
-		if c.torn != nil && seg.Records > 0 { // an empty newest segment is how a log ends
-			v.report.Torn = &Torn{Path: path, Offset: c.torn.offset, LSN: seg.Last + 1}
+		if c.tail != nil && !seg.Sealed && seg.Records > 0 { // an empty newest segment is how a log ends
+			v.report.Torn = &Torn{Path: path, Offset: c.tail.offset, LSN: seg.Last + 1}
 		}
 	}
 	if prev := v.prev; prev != nil && (err == nil || p.First != 0) {
