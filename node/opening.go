@@ -144,6 +144,7 @@ func (n *Node) openShards() error {
 		FS:            n.opts.FS,
 		CacheBytes:    n.opts.CacheBytes,
 		MemtableBytes: n.opts.MemtableBytes,
+		ReplayBytes:   n.opts.RecoveryBytes,
 		Logger:        n.logger,
 		Engines:       append([]engine.Engine{kv.New(&kv.Options{IdempotencyTTL: n.opts.IdempotencyTTL})}, n.opts.Engines...),
 	})

@@ -62,6 +62,9 @@ type Options struct {
 	CacheBytes int64
 	// MemtableBytes is the size of a vshard's memtable. Zero: the engine's default.
 	MemtableBytes int64
+	// RecoveryBytes bounds the memory that Open takes to replay the log, however
+	// long that is. Zero: the engine's default.
+	RecoveryBytes int64
 	// BallastBytes is a file kept to be given up when the disk is full, so
 	// that a checkpoint can still flush and free the log. Negative: none.
 	BallastBytes int64
@@ -151,6 +154,9 @@ func (o *Options) validate() error {
 	}
 	if o.CacheBytes < 0 {
 		bad("CacheBytes %d: must not be negative", o.CacheBytes)
+	}
+	if o.RecoveryBytes < 0 {
+		bad("RecoveryBytes %d: must not be negative", o.RecoveryBytes)
 	}
 	return errors.Join(errs...)
 }

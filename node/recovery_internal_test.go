@@ -1,0 +1,162 @@
+package node
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/metrics"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/nodedb-go/nodedb/node/engine/kv"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// writeLog puts a log of so many bytes of records into a node's directory, over
+// few keys, as a crash would leave it: nothing of it is in the vshards.
+func writeLog(t *testing.T, dir string, bytes int) (records int) {
+	t.Helper()
+	n, err := Open(dir, recoveryOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, n)
+	log, err := wal.Open(n.path(walDir), &wal.Options{NodeID: "n1", SegmentBytes: 16 << 20, KnownType: func(wal.Type) bool { return true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Start(1, 1); err != nil {
+		t.Fatal(err)
+	}
+	value := make([]byte, 200)
+	var b wal.Batch
+	var payload []byte
+	for size := 0; size < bytes; {
+		b.Reset()
+		for range 512 {
+			key := fmt.Appendf(nil, "key-%d", records%2000)
+			payload = kv.AppendPut(payload[:0], &kv.Put{Op: kv.OpPut, Key: key, Value: value})
+			if err := b.Add(kv.TypePut, 0, uint16(kv.VShardOf(key, len(n.shards))), nil, payload); err != nil {
+				t.Fatal(err)
+			}
+			records++
+		}
+		if _, _, err := log.AppendSync(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		size += b.Size()
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return records
+}
+
+func recoveryOptions() *Options {
+	o := smallOptions(vfs.Default)
+	o.RecoveryBytes = 8 << 20
+	return o
+}
+
+// heapNow is what lives on the heap, and what is garbage on it.
+func heapNow() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
+
+// peakDuring is how much the heap grows while fn runs.
+func peakDuring(fn func()) uint64 {
+	runtime.GC()
+	base := heapNow()
+	stop, peak := make(chan struct{}), make(chan uint64)
+	go func() {
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		top := base
+		for {
+			select {
+			case <-stop:
+				peak <- top - base
+				return
+			case <-tick.C:
+				top = max(top, heapNow())
+			}
+		}
+	}()
+	fn()
+	close(stop)
+	return <-peak
+}
+
+// Recovery streams: replaying eight times the log takes no more memory, and
+// Progress is called as it goes.
+func TestRecovery_MemoryDoesNotGrowWithLog(t *testing.T) {
+	const unit = 8 << 20
+	var peaks []uint64
+	for _, size := range []int{unit, 8 * unit} {
+		dir := t.TempDir()
+		records := writeLog(t, dir, size)
+		o := recoveryOptions()
+		var steps []Recovery
+		o.Progress = func(r Recovery) { steps = append(steps, r) }
+		var n *Node
+		peaks = append(peaks, peakDuring(func() {
+			var err error
+			if n, err = Open(dir, o); err != nil {
+				t.Fatal(err)
+			}
+		}))
+		r := n.Recovery()
+		if r.Records != uint64(records) || !r.Done || r.To != r.LSN || r.Bytes < int64(size)/2 || r.From != 1 {
+			t.Fatalf("recovery of %d records = %+v", records, r)
+		}
+		if want := records/recoveryStep + 1; len(steps) != want || !steps[len(steps)-1].Done {
+			t.Fatalf("Progress was called %d times, want %d", len(steps), want)
+		}
+		for i := 1; i < len(steps); i++ {
+			if steps[i].LSN < steps[i-1].LSN || steps[i].To != r.To {
+				t.Fatalf("Progress went from %+v to %+v", steps[i-1], steps[i])
+			}
+		}
+		if d, err := n.Digest(t.Context()); err != nil || d.Entries != 2000 {
+			t.Fatalf("Digest = %+v, %v", d, err)
+		}
+		mustClose(t, n)
+	}
+	t.Logf("heap growth: %d MiB of log %d KiB, %d MiB of log %d KiB", unit>>20, peaks[0]>>10, 8*unit>>20, peaks[1]>>10)
+	if limit := peaks[0] + 24<<20; peaks[1] > limit {
+		t.Errorf("the heap grew by %d bytes for the long log, limit %d", peaks[1], limit)
+	}
+}
+
+// Law 4: recovering twice is recovering once: a node that crashes right after its
+// recovery, and again, holds the same.
+func TestRecovery_Twice(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	n := start(t, smallOptions(fs))
+	fill(t, n, "k", 50)
+	for i := range 20 {
+		if _, err := n.Tenant(0).Increment(t.Context(), []byte("counter"), int64(i), &WriteOptions{IdempotencyKey: fmt.Appendf(nil, "i%d", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := n.Digest(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 {
+		disk := n.opts.FS.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{})
+		o := smallOptions(disk)
+		again := start(t, o)
+		got, err := again.Digest(t.Context())
+		if err != nil || got.Digest != want.Digest || got.Entries != want.Entries {
+			t.Fatalf("Digest after a crash = %+v, %v, want %+v", got, err, want)
+		}
+		if again.Recovery().Records == 0 {
+			t.Fatal("nothing was replayed")
+		}
+		n = again
+	}
+}
