@@ -158,7 +158,7 @@ func TestLongLine(t *testing.T) {
 	var got []string
 	for {
 		line, err := l.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
