@@ -2,114 +2,144 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log"
 	"os"
-	"path/filepath"
 
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/node"
 )
 
-// quickStart is the Go example of README.md.
-func quickStart(ctx context.Context, dir, archiveURL string) error {
-	store, _, err := archive.OpenStore(ctx, archiveURL) // file:///backup, s3://bucket/prefix?region=…
+// tempNode opens a node in a directory that cleanup removes.
+func tempNode(o *node.Options) (n *node.Node, cleanup func()) {
+	dir, err := os.MkdirTemp("", "nodedb-example-")
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
-	defer store.Close()
-	n, err := node.Open(dir, &node.Options{Stores: []archive.StoreConfig{{Store: store}}})
-	if err != nil {
-		return err
+	if n, err = node.Open(dir, o); err != nil {
+		log.Fatal(err)
 	}
-	defer n.Close() // a last checkpoint; the tail of the log goes to the archive
-	db := n.Tenant(0)
-	if _, err := db.Put(ctx, []byte("user:1"), []byte("Ada"), nil); err != nil {
-		return err
-	} // durable here
-	hits, err := db.Increment(ctx, []byte("hits"), 1, &node.WriteOptions{IdempotencyKey: []byte("req-7")})
-	if err != nil {
-		return err
+	return n, func() {
+		if err := errors.Join(n.Close(), os.RemoveAll(dir)); err != nil {
+			log.Fatal(err)
+		}
 	}
-	name, err := db.Get(ctx, []byte("user:1"))
-	if err != nil {
-		return err
-	}
-	lsn, _, err := n.RestorePoint(ctx, "first-user") // pitr-restore restore --to-point first-user
-	fmt.Printf("%s, hits %d, restore point at LSN %d\n", name, hits, lsn)
-	return err
 }
 
 func Example() {
-	dir, err := os.MkdirTemp("", "nodedb")
+	ctx := context.Background()
+	n, cleanup := tempNode(nil)
+	defer cleanup()
+
+	db := n.Tenant(0)
+	lsn, err := db.Put(ctx, []byte("greeting"), []byte("hello"), nil) // durable when it returns
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	if err := quickStart(context.Background(), filepath.Join(dir, "node"), "file://"+filepath.Join(dir, "archive")); err != nil {
-		panic(err)
+	value, err := db.Get(ctx, []byte("greeting"))
+	if err != nil {
+		log.Fatal(err)
 	}
+	fmt.Printf("LSN %d: %s\n", lsn, value)
+	_, err = db.Get(ctx, []byte("farewell"))
+	fmt.Println(errors.Is(err, node.ErrNotFound))
 	// Output:
-	// Ada, hits 1, restore point at LSN 3
+	// LSN 1: hello
+	// true
 }
 
-// exampleNode opens a node in a directory that is removed afterwards.
-func exampleNode() (n *node.Node, end func()) {
-	dir, err := os.MkdirTemp("", "nodedb")
-	if err != nil {
-		panic(err)
-	}
-	if n, err = node.Open(dir, nil); err != nil {
-		panic(err)
-	}
-	return n, func() {
-		if err := n.Close(); err != nil {
-			panic(err)
-		}
-		os.RemoveAll(dir)
-	}
-}
-
-// Keys with one {tag} live in one vshard, so a batch of them is atomic.
+// Keys with a common {tag} live in one vshard, so a batch of them is atomic.
 func ExampleDB_Apply() {
-	n, end := exampleNode()
-	defer end()
-	ctx, db := context.Background(), n.Tenant(0)
+	ctx := context.Background()
+	n, cleanup := tempNode(nil)
+	defer cleanup()
 
+	db := n.Tenant(0)
 	var b node.Batch
-	b.Put([]byte("{order:17}/state"), []byte("paid"))
-	b.Put([]byte("{order:17}/total"), []byte("990"))
-	b.Delete([]byte("{order:17}/cart"))
-	if _, err := db.Apply(ctx, &b, nil); err != nil {
-		panic(err)
+	b.Put([]byte("{order-7}/state"), []byte("paid"))
+	b.Put([]byte("{order-7}/total"), []byte("1999"))
+	b.Delete([]byte("{order-7}/cart"))
+	lsn, err := db.Apply(ctx, &b, &node.WriteOptions{IdempotencyKey: []byte("payment-42")})
+	if err != nil {
+		log.Fatal(err)
 	}
-	state, err := db.Get(ctx, []byte("{order:17}/state"))
-	fmt.Println(string(state), err)
-	// Output:
-	// paid <nil>
+	again, err := db.Apply(ctx, &b, &node.WriteOptions{IdempotencyKey: []byte("payment-42")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(lsn, again) // the repetition was not executed
+	// Output: 1 1
 }
 
 func ExampleDB_Scan() {
-	n, end := exampleNode()
-	defer end()
-	ctx, db := context.Background(), n.Tenant(0)
-	for _, k := range []string{"user/2", "user/1", "admin/1"} {
-		if _, err := db.Put(ctx, []byte(k), []byte("x"), nil); err != nil {
-			panic(err)
+	ctx := context.Background()
+	n, cleanup := tempNode(nil)
+	defer cleanup()
+
+	db := n.Tenant(0)
+	for _, name := range []string{"carol", "alice", "bob"} {
+		if _, err := db.Put(ctx, []byte("user/"+name), []byte("active"), nil); err != nil {
+			log.Fatal(err)
 		}
 	}
-
-	s, err := db.Scan(ctx, node.ScanOptions{Prefix: []byte("user/"), Consistent: true})
+	s, err := db.Scan(ctx, node.ScanOptions{Prefix: []byte("user/"), Limit: 2})
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
-	defer s.Close()
+	var cursor string
 	for s.Next() {
-		fmt.Printf("%s=%s\n", s.Key(), s.Value())
+		fmt.Printf("%s: %s\n", s.Key(), s.Value())
+		cursor = s.Cursor()
 	}
-	if err := s.Err(); err != nil {
-		panic(err)
+	if err := errors.Join(s.Err(), s.Close()); err != nil {
+		log.Fatal(err)
+	}
+	s, err = db.Scan(ctx, node.ScanOptions{Prefix: []byte("user/"), Cursor: cursor})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for s.Next() {
+		fmt.Printf("%s, behind the cursor\n", s.Key())
+	}
+	if err := errors.Join(s.Err(), s.Close()); err != nil {
+		log.Fatal(err)
 	}
 	// Output:
-	// user/1=x
-	// user/2=x
+	// user/alice: active
+	// user/bob: active
+	// user/carol, behind the cursor
+}
+
+// A restore point gives an LSN a name, and the archive holds everything that is
+// needed to go back to it.
+func ExampleNode_RestorePoint() {
+	ctx := context.Background()
+	root, err := os.MkdirTemp("", "nodedb-archive-")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(root) }()
+	store, err := archive.NewFileStore(root)
+	if err != nil {
+		log.Fatal(err)
+	}
+	n, cleanup := tempNode(&node.Options{NodeID: "shop", Stores: []archive.StoreConfig{{Store: store}}})
+	defer cleanup()
+
+	if _, err := n.Tenant(0).Put(ctx, []byte("schema"), []byte("1"), nil); err != nil {
+		log.Fatal(err)
+	}
+	lsn, _, err := n.RestorePoint(ctx, "before-migration")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := n.Seal(ctx); err != nil { // do not wait for the archive timeout
+		log.Fatal(err)
+	}
+	if err := n.WaitArchived(ctx, lsn); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("archived up to the point at LSN", lsn)
+	// Output: archived up to the point at LSN 2
 }
