@@ -163,7 +163,7 @@ func (d *demo) finish() error {
 		return err
 	}
 	if !d.report.OK {
-		return &cli.Error{Code: cli.CodeCorrupt, Err: fmt.Errorf("%d differences, the first: %s", d.report.problems, d.report.Problems[0]), Hint: d.keptHint()}
+		return &cli.Error{Code: cli.CodeCorrupt, Err: fmt.Errorf("%s, the first: %s", cli.Plural(d.report.problems, "difference"), d.report.Problems[0]), Hint: d.keptHint()}
 	}
 	return nil
 }

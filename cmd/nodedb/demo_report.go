@@ -115,7 +115,7 @@ func (r *demoReport) write(w io.Writer) error {
 	}
 	verdict := "Every state was compared key by key with what was acknowledged, and by digest: all equal."
 	if !r.OK {
-		verdict = fmt.Sprintf("%d differences:", r.problems)
+		verdict = cli.Plural(r.problems, "difference") + ":"
 	}
 	lines := []string{"", fmt.Sprintf("The last one went on as timeline %d at LSN %d.", r.Next.Timeline, r.Next.LSN), verdict}
 	for _, p := range r.Problems {

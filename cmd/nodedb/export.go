@@ -70,19 +70,23 @@ func (d *exportDoc) write(c *cli.Call, s *session, prefix []byte, to io.Writer) 
 		return err
 	}
 	defer func() { err = errors.Join(err, scan.Close()) }()
-	bar := c.Progress().Bar("export", 0, cli.Bytes)
+	progress := func(int64) {}
+	if !cli.IsTerminal(to) { // a bar would tear what is read there
+		bar := c.Progress().Bar("export", 0, cli.Bytes)
+		defer bar.Done()
+		progress = bar.Set
+	}
 	w := loadfmt.NewWriter(to)
 	for c.Context().Err() == nil && scan.Next() {
 		e := loadfmt.Entry{Key: scan.Key(), Value: scan.Value(), ExpireAt: loadfmt.ExpireAtMillis(scan.ExpireAt())}
 		if err := w.Write(e); err != nil {
 			return err
 		}
-		bar.Set(w.Bytes())
+		progress(w.Bytes())
 	}
 	if err := firstError(c.Context().Err(), scan.Err(), w.Flush()); err != nil {
 		return err
 	}
-	bar.Done()
 	d.LSN, d.Entries, d.Bytes, d.Took = scan.LSN(), w.Count(), w.Bytes(), time.Since(began)
 	return nil
 }

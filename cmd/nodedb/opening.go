@@ -107,6 +107,7 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 		opts.CheckpointInterval, opts.CheckpointBytes = -1, math.MaxInt64
 	}
 	n, err := node.Open(dir, opts)
+	c.EndProgress()
 	if err != nil {
 		return nil, errors.Join(err, s.stores.Close())
 	}

@@ -71,16 +71,17 @@ func (s *session) drain(doc *serveDoc) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.call.Duration("drain-timeout"))
 	defer cancel()
 	var errs []error
-	bar := s.call.Progress().Bar("checkpoint", 0, cli.Items)
+	s.call.Notef("last checkpoint")
 	if _, err := s.Checkpoint(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("last checkpoint: %w", err))
 	}
-	bar.Done()
 	if len(s.stores) > 0 {
+		s.call.Notef("sending the rest of the log to the archive")
 		if _, _, err := s.drainArchive(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("archive the tail of the log (it is kept, the next start goes on): %w", err))
 		}
 	}
+	s.call.EndProgress()
 	m := s.Status().Watermarks
 	doc.Durable, doc.Checkpointed, doc.Archived = m.Durable, m.Checkpointed, m.Archived
 	if err := s.Shutdown(ctx); err != nil {

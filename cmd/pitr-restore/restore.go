@@ -42,7 +42,7 @@ func runRestore(c *cli.Call) error {
 	for _, w := range plan.Warnings {
 		c.Notef("warning: %s", w)
 	}
-	show := newRestoreProgress(c)
+	show := newRestoreProgress(c, plan)
 	result, err := pitr.Restore(c.Context(), plan, dir, &pitr.Options{
 		Parallel: c.Int("parallel"), Resume: c.Bool("resume"), Logger: c.Log, Progress: show.update,
 	})
@@ -79,19 +79,24 @@ func writeResult(w io.Writer, r *pitr.Result) error {
 		{"", proven},
 		{"from", fmt.Sprintf("base %s, %d segments, %s records", base, r.Segments, cli.FormatCount(r.Records))},
 		{"took", fmt.Sprintf("%s, %s fetched (%s)", cli.FormatDuration(r.Duration), cli.FormatSize(r.Bytes), cli.FormatRate(r.Bytes, r.Duration))},
-		{"next", fmt.Sprintf("nodedb serve --dir %s: writes go on from LSN %d or higher on a new timeline", r.Dir, r.NextLSN)},
+		{"next", fmt.Sprintf("nodedb serve --dir %s --archive URL: writes go on from LSN %d or higher, on a new timeline", r.Dir, r.NextLSN)},
 	})
 }
 
 // restoreProgress shows one bar for each phase.
 type restoreProgress struct {
-	progress *cli.Progress
-	phase    pitr.Phase
-	bar      *cli.Bar
+	progress  *cli.Progress
+	baseBytes int64
+	phase     pitr.Phase
+	bar       *cli.Bar
 }
 
-func newRestoreProgress(c *cli.Call) *restoreProgress {
-	return &restoreProgress{progress: c.Progress()}
+func newRestoreProgress(c *cli.Call, p *pitr.Plan) *restoreProgress {
+	r := &restoreProgress{progress: c.Progress()}
+	if p.Base != nil {
+		r.baseBytes = p.Base.Bytes
+	}
+	return r
 }
 
 func (r *restoreProgress) update(p pitr.Progress) {
@@ -100,19 +105,22 @@ func (r *restoreProgress) update(p pitr.Progress) {
 		r.phase = p.Phase
 		switch p.Phase {
 		case pitr.PhaseBase:
-			r.bar = r.progress.Bar("fetch base", p.BytesTotal, cli.Bytes)
+			if r.baseBytes > 0 {
+				r.bar = r.progress.Bar("fetch base", r.baseBytes, cli.Bytes)
+			}
 		case pitr.PhaseReplay:
 			r.bar = r.progress.Bar("replay", int64(p.RecordsTotal), cli.Items)
 		case pitr.PhaseDigest:
-			r.bar = r.progress.Bar("digest", 0, cli.Items)
+			r.bar = r.progress.Bar("digest", 0, cli.Step)
 		case pitr.PhaseActivate:
-			r.bar = r.progress.Bar("activate", 0, cli.Items)
+			r.bar = r.progress.Bar("put in place", 0, cli.Step)
 		}
 	}
-	switch p.Phase {
-	case pitr.PhaseBase:
+	switch {
+	case r.bar == nil:
+	case p.Phase == pitr.PhaseBase:
 		r.bar.Set(p.BytesFetched)
-	case pitr.PhaseReplay:
+	case p.Phase == pitr.PhaseReplay:
 		r.bar.Set(int64(p.Records))
 	}
 }

@@ -132,7 +132,7 @@ func (s *session) command(ctx context.Context, v *Verb) *ucli.Command {
 		if err != nil {
 			return err
 		}
-		defer call.closeProgress()
+		defer call.EndProgress()
 		return v.Run(call)
 	}
 	return c

@@ -33,12 +33,11 @@ func RunArchiveVerify(c *Call) error {
 		reports = append(reports, r)
 		bad += len(r.Problems)
 	}
-	c.closeProgress()
 	err = c.Answer(struct {
 		Reports []*pitr.VerifyReport `json:"reports"`
 	}{reports}, func(w io.Writer) error { return writeReports(w, reports) })
 	if err == nil && bad > 0 {
-		err = &Error{Code: CodeCorrupt, Err: fmt.Errorf("the archive has %s", plural(bad, "problem"))}
+		err = &Error{Code: CodeCorrupt, Err: fmt.Errorf("the archive has %s", Plural(bad, "problem"))}
 	}
 	return err
 }
@@ -59,7 +58,7 @@ func writeReports(w io.Writer, all []*pitr.VerifyReport) error {
 	for _, r := range all {
 		verdict := "all right"
 		if !r.OK() {
-			verdict = plural(len(r.Problems), "problem")
+			verdict = Plural(len(r.Problems), "problem")
 		}
 		rows := [][]string{
 			{"store", r.Store},

@@ -139,9 +139,9 @@ func (s *arranger) check() error {
 	case v.ArgsMax == 0 && got > 0:
 		return Usagef("%s takes no arguments, but got %q", name, s.line.args[0])
 	case got < v.ArgsMin:
-		return Usagef("%s needs %s, but got %s", name, v.Args, plural(got, "argument"))
+		return Usagef("%s needs %s, but got %s", name, v.Args, Plural(got, "argument"))
 	case v.ArgsMax >= 0 && got > v.ArgsMax:
-		return Usagef("%s takes %s, but got %s (quote what holds spaces)", name, v.Args, plural(got, "argument"))
+		return Usagef("%s takes %s, but got %s (quote what holds spaces)", name, v.Args, Plural(got, "argument"))
 	}
 	return nil
 }

@@ -105,6 +105,7 @@ func (c *Call) Size(name string) int64 {
 
 // Answer is the verb's result: doc as the JSON document, or text for people.
 func (c *Call) Answer(doc any, text func(w io.Writer) error) error {
+	c.EndProgress()
 	if c.JSON {
 		c.s.answered = true
 		return writeJSON(c.Stdout, doc)

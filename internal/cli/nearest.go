@@ -40,7 +40,8 @@ func distance(a, b string) int {
 	return rows[len(a)][len(b)]
 }
 
-func plural(n int, noun string) string {
+// Plural writes a number with its noun: "no keys", "1 key", "3 keys".
+func Plural(n int, noun string) string {
 	switch n {
 	case 0:
 		return "no " + noun + "s"

@@ -26,6 +26,7 @@ type Unit int
 const (
 	Items Unit = iota
 	Bytes
+	Step // nothing: only how long it takes
 )
 
 // Progress draws bars on standard error: bars on a terminal, JSON lines with
@@ -61,7 +62,9 @@ func (c *Call) Progress() *Progress {
 	return c.progress
 }
 
-func (c *Call) closeProgress() {
+// EndProgress ends all bars, so that what is printed next is not drawn over.
+// Answer does it by itself.
+func (c *Call) EndProgress() {
 	if c.progress != nil {
 		c.progress.Close()
 		c.progress = nil
@@ -179,6 +182,12 @@ func (b *Bar) report(now int64) {
 
 func (b *Bar) text() string {
 	now, total, took := b.current.Load(), b.total.Load(), time.Since(b.start)
+	if b.unit == Step {
+		if b.done.Load() {
+			return " done"
+		}
+		return " " + FormatDuration(took)
+	}
 	show := func(n int64) string {
 		if b.unit == Bytes {
 			return FormatSize(n)

@@ -189,7 +189,7 @@ func (v *RecordView) Line() string {
 	}
 	b.WriteString(v.ChangeView.text())
 	if n := len(v.Changes); n > 0 {
-		fmt.Fprintf(&b, "  %s, first: %s%s", plural(n, "key"), v.Changes[0].Kind, v.Changes[0].text())
+		fmt.Fprintf(&b, "  %s, first: %s%s", Plural(n, "key"), v.Changes[0].Kind, v.Changes[0].text())
 	}
 	if v.Op != "" {
 		fmt.Fprintf(&b, "  (%s)", v.Op)
