@@ -25,7 +25,7 @@
 // Pebble runs without its WAL and with its memtable empty: it is the store of
 // tables, with compactions, caches and snapshots. A front takes the memtable's
 // place, because most of what a put costs is the skip list of the latter. A
-// front of 16 MiB is frozen, sorted once, and ingested as one table, which holds
+// front of 64 MiB is frozen, sorted once, and ingested as one table, which holds
 // the applied LSN too. A read looks into the fronts first, youngest to oldest; a
 // walk merges them with the tables.
 //

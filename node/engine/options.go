@@ -22,7 +22,7 @@ type Options struct {
 
 	// MemtableBytes is the memory in which one vshard keeps what it applied,
 	// before it becomes a table. A vshard uses as much again while the table is
-	// written, and Admit refuses at five times. Default 16 MiB.
+	// written, and Admit refuses at five times. Default 64 MiB.
 	MemtableBytes int64
 
 	// ReplayBytes bounds the memory of all replays together. Default 192 MiB.
@@ -46,7 +46,7 @@ type Options struct {
 
 const (
 	cacheBytesDefault    = 64 << 20
-	memtableBytesDefault = 16 << 20
+	memtableBytesDefault = 64 << 20
 	memtableBytesMin     = 1 << 20
 	memtableBytesMax     = 1 << 30
 	replayBytesDefault   = 192 << 20

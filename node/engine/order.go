@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -57,7 +58,11 @@ func (f *front) sort(from, to uint32, skip int) []sortKey {
 		hi, lo := keyWords(f.key(f.op(i)), skip)
 		keys = append(keys, sortKey{hi: hi, lo: lo, i: i})
 	}
+	n := 0
 	slices.SortFunc(keys, func(a, b sortKey) int {
+		if n++; n%comparesPerYield == 0 {
+			runtime.Gosched()
+		}
 		if c := f.compare(&a, &b); c != 0 {
 			return c
 		}

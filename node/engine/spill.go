@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -13,6 +14,14 @@ import (
 // spillFilePrefix starts the names of tables that are being written. Pebble does
 // not know them until it has linked them under names of its own.
 const spillFilePrefix = "spill."
+
+// keysPerYield and comparesPerYield are how much a spill works before it lets
+// others run: with few processors, the cores and the clients would otherwise
+// wait for a whole slice of the scheduler, which is 10 ms.
+const (
+	keysPerYield     = 64
+	comparesPerYield = 2048
+)
 
 // ingestFront writes the first limit operations of a front and the mark as one
 // table, and makes it part of the store: all of it in one atomic, durable step.
@@ -56,6 +65,8 @@ func (v *VShard) writeTable(path string, write func(*sstable.Writer) error) erro
 	if err != nil {
 		return err
 	}
+	// Written back in steps: one large sync at the end would hold up the log's.
+	f = vfs.NewSyncingFile(f, vfs.SyncingFileOptions{BytesPerSync: bytesPerSync})
 	w := sstable.NewWriter(newTableFile(f), v.store.opts.MakeWriterOptions(0, v.store.db.TableFormat()))
 	if err := write(w); err != nil {
 		return errors.Join(err, w.Close())
@@ -67,7 +78,10 @@ func (v *VShard) writeTable(path string, write func(*sstable.Writer) error) erro
 // limit.
 func (v *VShard) writeOps(f *front, limit uint32, w *sstable.Writer) error {
 	list := f.sort(0, limit, f.commonPrefix(limit))
-	for from := 0; from < len(list); {
+	for from, n := 0, 0; from < len(list); n++ {
+		if n%keysPerYield == 0 {
+			runtime.Gosched()
+		}
 		to := from + 1
 		for to < len(list) && f.compare(&list[from], &list[to]) == 0 {
 			to++

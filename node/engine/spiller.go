@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,15 +16,22 @@ type spiller struct {
 	mu      sync.Mutex
 	queue   []*spillJob // oldest first
 	running bool
-	seq     int   // of table files
+	seq     int   // of attempts, and of their table files
 	err     error // of the last attempt
+}
+
+// flushWaiter waits for a job. An attempt that had begun before he came says
+// nothing to him when it fails.
+type flushWaiter struct {
+	done  chan<- error
+	after int // attempts that had begun
 }
 
 // spillJob is a frozen front and who waits for it.
 type spillJob struct {
 	f      *front
 	images []frozenState
-	done   []chan<- error
+	done   []flushWaiter
 }
 
 const (
@@ -36,6 +44,9 @@ func (v *VShard) spill(job *spillJob) {
 	s := &v.spiller
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for i := range job.done {
+		job.done[i].after = s.seq
+	}
 	s.queue = append(s.queue, job)
 	if s.running {
 		return
@@ -88,22 +99,25 @@ func (s *spiller) succeeded() {
 	job := s.queue[0]
 	s.queue, s.err = s.queue[1:], nil
 	s.mu.Unlock()
-	for _, done := range job.done {
-		done <- nil
+	for _, w := range job.done {
+		w.done <- nil
 	}
 }
 
-// failed answers everybody who waits: tables are written in order, so no later
-// one is there either. stop says that nobody will try again.
+// failed answers everybody who waited for this attempt: tables are written in
+// order, so no later one is there either. stop says that nobody will try again.
 func (s *spiller) failed(err error, stop bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
 	for _, job := range s.queue {
-		for _, done := range job.done {
-			done <- err
-		}
-		job.done = nil
+		job.done = slices.DeleteFunc(job.done, func(w flushWaiter) bool {
+			if !stop && w.after >= s.seq {
+				return false
+			}
+			w.done <- err
+			return true
+		})
 	}
 	if stop {
 		s.running = false
@@ -128,7 +142,7 @@ func (s *spiller) join(m mark, done chan<- error) bool {
 	if job.f.mark != m {
 		return false
 	}
-	job.done = append(job.done, done)
+	job.done = append(job.done, flushWaiter{done: done, after: s.seq})
 	return true
 }
 
@@ -204,7 +218,7 @@ func (v *VShard) startFlush(upTo wal.LSN, upToTime int64, done chan<- error) err
 			return nil
 		}
 	}
-	v.freeze(&spillJob{images: images, done: []chan<- error{done}})
+	v.freeze(&spillJob{images: images, done: []flushWaiter{{done: done}}})
 	return nil
 }
 
