@@ -8,11 +8,6 @@ import (
 	"github.com/nodedb-go/nodedb/wal"
 )
 
-// commitSelfMax is the number of requests up to which a core syncs the log on
-// its own thread when nobody else is at it: two hops less. Larger groups go to
-// the committer, so that the core evaluates the next group during the sync.
-const commitSelfMax = 16
-
 // A core drives one thread of the node: it stages requests, hands them to the
 // log, applies them when they are durable, and answers.
 //
@@ -68,7 +63,10 @@ func (c *core) Flush(_ *tpc.Core, more bool) {
 		return
 	}
 	c.answerAsync(f)
-	if !more && len(f.ops) <= commitSelfMax && c.queue.len() == 1 && c.app.Commit() {
+	// With nothing of its own under way and nobody else at the log, the core
+	// syncs on its own thread: two changes of thread less, and while it waits for
+	// the disk the next group gathers in the inbox.
+	if !more && c.queue.len() == 1 && c.app.Commit() {
 		c.Poll(nil)
 		return
 	}

@@ -55,7 +55,7 @@ func writeLog(t *testing.T, dir string, bytes int) (records int) {
 
 func recoveryOptions() *Options {
 	o := smallOptions(vfs.Default)
-	o.RecoveryBytes = 8 << 20
+	o.RecoveryBytes, o.MemtableBytes = 8<<20, 16<<20
 	return o
 }
 
