@@ -55,11 +55,11 @@ type slab struct {
 
 // ArenaStats describe an Arena, in bytes.
 type ArenaStats struct {
-	Limit  int64 // most that may be mapped
-	Mapped int64 // taken from the system
-	Used   int64 // handed out, rounded up to size classes
-	Allocs uint64
-	Frees  uint64
+	Limit  int64  `json:"limit_bytes"`  // most that may be mapped
+	Mapped int64  `json:"mapped_bytes"` // taken from the system
+	Used   int64  `json:"used_bytes"`   // handed out, rounded up to size classes
+	Allocs uint64 `json:"allocs"`
+	Frees  uint64 `json:"frees"`
 }
 
 func newArena(limit int64) *Arena {

@@ -9,23 +9,24 @@ import (
 // are read one after the other, so sums across them may be off by what happened
 // in between.
 type CoreMetrics struct {
-	Core       int
-	Tasks      uint64 // ran to their end
-	Panics     uint64 // of tasks and of the driver
-	Expired    uint64 // answered with ErrDeadline without having run
-	Cancelled  uint64 // answered with context.Canceled without having run
-	Refused    uint64 // not accepted: queue full, degraded, or closed
-	Rejected   uint64 // accepted, then answered with ErrCoreDegraded or ErrClosed
-	Depth      int    // tasks waiting, those of the run in progress included
-	DepthMax   int    // most tasks that were found waiting at the start of an iteration
-	Iterations uint64
-	Maintains  uint64        // slices of maintenance
-	Parks      uint64        // times the thread went to sleep
-	Wakes      uint64        // sleeps that a signal ended, not the idle timeout
-	SpinHits   uint64        // waits that ended while spinning
-	Busy, Idle time.Duration // Idle: spinning and parked
-	Degraded   bool
-	Arena      ArenaStats
+	Core       int           `json:"core"`
+	Tasks      uint64        `json:"tasks"`     // ran to their end
+	Panics     uint64        `json:"panics"`    // of tasks and of the driver
+	Expired    uint64        `json:"expired"`   // answered with ErrDeadline without having run
+	Cancelled  uint64        `json:"cancelled"` // answered with context.Canceled without having run
+	Refused    uint64        `json:"refused"`   // not accepted: queue full, degraded, or closed
+	Rejected   uint64        `json:"rejected"`  // accepted, then answered with ErrCoreDegraded or ErrClosed
+	Depth      int           `json:"depth"`     // tasks waiting, those of the run in progress included
+	DepthMax   int           `json:"depth_max"` // most tasks that were found waiting at the start of an iteration
+	Iterations uint64        `json:"iterations"`
+	Maintains  uint64        `json:"maintains"` // slices of maintenance
+	Parks      uint64        `json:"parks"`     // times the thread went to sleep
+	Wakes      uint64        `json:"wakes"`     // sleeps that a signal ended, not the idle timeout
+	SpinHits   uint64        `json:"spin_hits"` // waits that ended while spinning
+	Busy       time.Duration `json:"busy_ns"`
+	Idle       time.Duration `json:"idle_ns"` // spinning and parked
+	Degraded   bool          `json:"degraded"`
+	Arena      ArenaStats    `json:"arena"`
 }
 
 // Utilisation is the share of its time that the core was busy, 0 to 1.

@@ -9,20 +9,20 @@ import (
 // Stats counts since Open. A snapshot is not one instant: its fields are read
 // one after another.
 type Stats struct {
-	Groups    uint64 // group commits
-	Alone     uint64 // of these, done on an appender's own thread
-	Records   uint64
-	Bytes     uint64 // written into segments, headers included
-	Syncs     uint64 // fdatasync of the active segment, rotation included
-	Seals     uint64
-	Rotations uint64
-	Recycled  uint64 // segments begun in a recycled file
-	Waits     uint64 // appends that had to wait for buffer or prepared space
-	DiskFull  uint64 // appends refused with ErrDiskFull
+	Groups    uint64 `json:"groups"` // group commits
+	Alone     uint64 `json:"alone"`  // of these, done on an appender's own thread
+	Records   uint64 `json:"records"`
+	Bytes     uint64 `json:"bytes"` // written into segments, headers included
+	Syncs     uint64 `json:"syncs"` // fdatasync of the active segment, rotation included
+	Seals     uint64 `json:"seals"`
+	Rotations uint64 `json:"rotations"`
+	Recycled  uint64 `json:"recycled"`  // segments begun in a recycled file
+	Waits     uint64 `json:"waits"`     // appends that had to wait for buffer or prepared space
+	DiskFull  uint64 `json:"disk_full"` // appends refused with ErrDiskFull
 	// SyncMicros counts group commits by their write and sync time: bucket i
 	// holds those below 2^i µs that bucket i-1 does not hold; the last holds the
 	// rest.
-	SyncMicros [24]uint64
+	SyncMicros [24]uint64 `json:"sync_micros"`
 }
 
 type counters struct {

@@ -53,13 +53,13 @@ func stalled(why string, cause error) error {
 
 // Stats describe a store.
 type Stats struct {
-	DiskBytes   uint64 // of tables
-	MemoryBytes uint64 // of what is not in tables yet
-	Frozen      int    // memtables that wait to be written
-	Tables      int64
-	L0Sublevels int
-	Compacting  int64 // compactions that run
-	ReadAmp     int
+	DiskBytes   uint64 `json:"disk_bytes"`   // of tables
+	MemoryBytes uint64 `json:"memory_bytes"` // of what is not in tables yet
+	Frozen      int    `json:"frozen"`       // memtables that wait to be written
+	Tables      int64  `json:"tables"`
+	L0Sublevels int    `json:"l0_sublevels"`
+	Compacting  int64  `json:"compacting"` // compactions that run
+	ReadAmp     int    `json:"read_amp"`
 }
 
 // Stats looks at the store. It takes the store's mutex; ask once a second, not
