@@ -34,6 +34,10 @@ var (
 	ErrArchiveStalled = archive.ErrArchiveStalled
 	// ErrDiskFull: no room for the next log segment. Nothing was done.
 	ErrDiskFull = wal.ErrDiskFull
+	// ErrStalled: the vshard's tables cannot be written as fast as its log, or
+	// not at all for the cause in the text. The node has waited for up to 30
+	// seconds. Nothing was done; retry later.
+	ErrStalled = engine.ErrStalled
 	// ErrNotANode: the directory holds something, but no node.
 	ErrNotANode = engine.ErrNotANode
 	// ErrNewerFormat: the directory was written by a newer version.

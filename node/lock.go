@@ -36,7 +36,7 @@ func lockDir(fs vfs.FS, dir string) (io.Closer, error) {
 	lock, err := fs.Lock(path)
 	if err != nil {
 		if pid, ok := readPID(fs, dir); ok {
-			return nil, fmt.Errorf("%w: %s is held by pid %d; stop it or use its address: %w", ErrLocked, dir, pid, err)
+			return nil, fmt.Errorf("%w: %s is held by pid %d, stop it first: %w", ErrLocked, dir, pid, err)
 		}
 		return nil, fmt.Errorf("%w: %s: %w", ErrLocked, dir, err)
 	}
