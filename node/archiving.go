@@ -69,7 +69,13 @@ func (n *Node) claim() (archive.EpochInfo, error) {
 	}
 	// What was truncated before the archive came is in no segment: the archive
 	// begins with a base.
-	n.seedBase = !n.meta.TimelineClaimed && n.oldestLSN() > n.meta.FirstLSN
+	if !n.meta.TimelineClaimed && n.oldestLSN() > n.meta.FirstLSN {
+		if err := n.needSeed(); err != nil {
+			return archive.EpochInfo{}, err
+		}
+	}
+	_, err := n.opts.FS.Stat(n.path(archiveDir, seedName))
+	n.seedBase = err == nil
 	var oldest wal.LSN
 	if segments := n.log.Segments(); len(segments) > 0 && segments[0].Records > 0 {
 		oldest = segments[0].First

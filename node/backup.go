@@ -8,7 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/wal"
 )
 
 // BaseStatus is what the node's base backups have done since Open.
@@ -64,12 +67,27 @@ func (n *Node) backup(ctx context.Context) (archive.BaseInfo, error) {
 	n.baseMu.Lock()
 	defer n.baseMu.Unlock()
 	info, err := n.backupOnce(ctx)
+	if err == nil {
+		err = n.archiveUpTo(ctx, info.LSN)
+	}
 	n.bases.observe(info, n.opts.Clock(), err)
 	if err != nil {
 		return archive.BaseInfo{}, fmt.Errorf("base backup: %w", err)
 	}
 	n.logger.Info("base backup", "lsn", info.LSN, "new_bytes", info.NewBytes, "files", info.Files)
 	return info, nil
+}
+
+// archiveUpTo seals the log and waits until the archive holds it up to lsn: a
+// base alone is no state that can be restored, its files lie before its LSN.
+func (n *Node) archiveUpTo(ctx context.Context, lsn wal.LSN) error {
+	if _, _, err := n.log.Seal(ctx); err != nil {
+		return fmt.Errorf("seal the log: %w", n.writeError(err))
+	}
+	if err := n.archiver.Wait(ctx, lsn); err != nil {
+		return fmt.Errorf("the base is written, but the log up to LSN %d is not archived: %w", lsn, err)
+	}
+	return nil
 }
 
 // backupOnce flushes first, so that the exported files are near the cut; the
@@ -178,9 +196,37 @@ func (n *Node) runBases() {
 			n.logger.Error("scheduled base backup failed", "err", err, "retry_after", wait)
 			continue
 		}
+		if n.seedBase {
+			n.seeded()
+		}
 		if n.seedBase = false; n.opts.BaseInterval <= 0 {
 			return
 		}
+	}
+}
+
+// seedName marks, in the archive's local directory, that the archive was
+// attached late and still lacks its first base.
+const seedName = "needs-base"
+
+// needSeed records that the archive must begin with a base, before it is claimed:
+// a crash or a short run in between must not forget it.
+func (n *Node) needSeed() error {
+	fs, path := n.opts.FS, n.path(archiveDir, seedName)
+	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("record that a base is due: %w", err)
+	}
+	if err := errors.Join(f.Sync(), f.Close(), syncDir(fs, n.path(archiveDir))); err != nil {
+		return fmt.Errorf("record that a base is due: %w", err)
+	}
+	return nil
+}
+
+// seeded forgets it. A crash before leaves the mark, and costs one more base.
+func (n *Node) seeded() {
+	if err := n.opts.FS.Remove(n.path(archiveDir, seedName)); err != nil {
+		n.logger.Warn("remove the mark of a base that is due", "err", err)
 	}
 }
 

@@ -117,6 +117,9 @@ func (s *checkpointSchedule) take(ctx context.Context) {
 	grown := s.n.log.Stats().Bytes
 	_, err := s.n.checkpoint(ctx)
 	s.last = s.n.opts.Clock()
+	if ctx.Err() != nil {
+		return // the node closes, and takes a last checkpoint of its own
+	}
 	if err != nil {
 		s.backoff = min(max(checkpointBackoffMin, 2*s.backoff), checkpointBackoffMax)
 		s.n.logger.Error("checkpoint failed, log kept", "err", err, "retry_after", s.backoff)

@@ -64,7 +64,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 // checkpointLast flushes what is applied, so that the next start has nothing to
 // replay. A poisoned log cannot take the marker; the next start replays then.
 func (n *Node) checkpointLast(ctx context.Context) error {
-	if n.log.Err() != nil || n.log.Durable() == n.recovery.LSN && n.recovery.Records == 0 {
+	if n.log.Err() != nil || n.log.Durable() == n.recovery.LSN && n.replayed == 0 {
 		return nil
 	}
 	_, err := n.checkpoint(ctx)

@@ -34,6 +34,7 @@ type Node struct {
 	archiver  *archive.Archiver // nil without an archive
 	recovery  Recovery          // what Open did
 	logClosed bool              // by shutdown
+	replayed  uint64            // records of vshards that Open applied
 
 	closing    context.Context // ends when Close begins
 	close      context.CancelFunc

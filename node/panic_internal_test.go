@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -79,6 +80,19 @@ func awaitShard(t *testing.T, n *Node, state uint32, all bool) *shard {
 	return nil
 }
 
+// awaitOutage waits until some vshard was condemned.
+func awaitOutage(t *testing.T, n *Node) {
+	t.Helper()
+	for ctx := t.Context(); ctx.Err() == nil; runtime.Gosched() {
+		for _, s := range n.shards {
+			if s.outages.Load() > 0 {
+				return
+			}
+		}
+	}
+	t.Fatal("no vshard was condemned")
+}
+
 // Law 12: a request that panics is answered at once with an id, and neither its
 // neighbours nor what they staged are hurt.
 func TestPanic_InRequest(t *testing.T) {
@@ -139,9 +153,7 @@ func TestPanic_InApplyRebuilds(t *testing.T) {
 				p.fails.Store(1)
 			}
 			p.emit.Store(true)
-			for p.panic.Load() == 1 || p.fails.Load() == 1 {
-				awaitShard(t, n, shardServing, false)
-			}
+			awaitOutage(t, n)
 			awaitShard(t, n, shardServing, true)
 			for i := range 200 {
 				if _, err := db.Get(t.Context(), fmt.Appendf(nil, "k%d", i)); err != nil {
