@@ -21,11 +21,10 @@ type sortKey struct {
 // scan after a few writes costs little; it is merged into base when it has grown.
 // The slices are replaced, never changed.
 type order struct {
-	mu     sync.Mutex
-	base   []sortKey
-	tail   []sortKey // operations that are all younger than those of base
-	sorted uint32    // operations in base
-	upTo   uint32    // operations in base and tail
+	mu   sync.Mutex
+	base []sortKey
+	tail []sortKey // operations that are all younger than those of base
+	upTo uint32    // operations in base and tail
 }
 
 const orderTailMax = 4096
@@ -46,7 +45,7 @@ func (f *front) ordered(visible uint32) (base, tail []sortKey) {
 		return o.base, o.tail
 	}
 	o.base = f.merge(f.merge(o.base, o.tail), fresh)
-	o.tail, o.sorted = nil, visible
+	o.tail = nil
 	return o.base, o.tail
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -304,4 +305,66 @@ func TestConsistentRetries(t *testing.T) {
 	if err != nil || opened != 2 || undone != 1 || lsn != 6 {
 		t.Errorf("opened %d, undone %d, lsn %d: %v", opened, undone, lsn, err)
 	}
+}
+
+// TestLargeFront: many operations, long values, and walks between them, so that
+// chunks, segments, hash tables and sorted lists all grow and are merged.
+func TestLargeFront(t *testing.T) {
+	s, err := engine.NewShared(&engine.Options{FS: vfs.NewMem(), MemtableBytes: 256 << 20, Engines: []engine.Engine{rawEngine{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	v := open(t, s, 0, "vshard")
+	defer v.Close()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	model := state{}
+	b := v.NewBatch()
+	defer b.Close()
+	check := func(when string) {
+		t.Helper()
+		ref, err := v.Acquire()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ref.Release()
+		it, err := ref.Reader().NewIter([]byte("\x40"), []byte("\x41"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, n := model.pairs("\x40", "\x41"), 0
+		for ok := it.First(); ok; ok = it.Next() {
+			if n >= len(want) || string(it.Key())+"="+string(it.Value()) != want[n] {
+				t.Fatalf("%s: entry %d of %d is %q", when, n, len(want), it.Key())
+			}
+			n++
+		}
+		if err := it.Close(); err != nil || n != len(want) {
+			t.Fatalf("%s: %d of %d entries: %v", when, n, len(want), err)
+		}
+	}
+	for lsn := wal.LSN(1); lsn <= 15_000; lsn++ {
+		payload := fmt.Sprintf("+%04x=%d -%04x", rng.Uint32()%9000, lsn, rng.Uint32()%9000)
+		if lsn%1000 == 0 {
+			payload += fmt.Sprintf(" +long%d=%s", lsn%3000, strings.Repeat("v", int(rng.Uint32()%200_000)))
+		}
+		model.apply(payload)
+		r := wal.Record{LSN: lsn, Type: rawType, Payload: []byte(payload)}
+		if err := errors.Join(b.Apply(&r), b.Commit(0, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if lsn%1700 == 0 || lsn < 5 {
+			check(fmt.Sprint("in memory, lsn ", lsn))
+		}
+	}
+	check("in memory")
+	if st, err := v.Stats(); err != nil || st.Tables != 0 || st.MemoryBytes < 1<<20 {
+		t.Errorf("%+v: %v", st, err)
+	}
+	if err := v.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	check("in tables")
 }
