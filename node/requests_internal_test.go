@@ -50,6 +50,21 @@ func TestRequest_CancelWhileQueued(t *testing.T) {
 	mustClose(t, n)
 }
 
+// A request whose client has gone is not given to another client: the first one's
+// Cancel may still come.
+func TestRequest_AbandonedIsNotReused(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		r := newRequest(opPut, 0)
+		wantError(t, "Wait", r.waiter.Wait(ctx), context.Canceled)
+		r.finish(nil)
+		if next := newRequest(opPut, 0); next == r {
+			t.Fatal("an abandoned request was given to the next client")
+		}
+	}
+}
+
 // Cancelling clients beside others on the same cores: only those that cancel see
 // it.
 func TestRequest_CancelStress(t *testing.T) {
