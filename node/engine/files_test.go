@@ -84,6 +84,23 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// An export right after an open is whole, although the store has logged nothing.
+func TestFiles_NothingWrittenSinceOpen(t *testing.T) {
+	s := kit.NewShared(t, vfs.NewMem())
+	v := kit.Open(t, s, 0)
+	kit.Apply(t, v, manyPuts(1, 50), 50)
+	if err := v.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := v.Files(t.Context(), "base")
+	if err != nil || f.Applied != 50 {
+		t.Fatalf("Files = %+v, %v, want LSN 50", f, err)
+	}
+}
+
 // TestDamagedTable: a flipped bit anywhere in a table is an error that names the
 // file, from reads, scans, digests and exports that meet it; never wrong data.
 func TestDamagedTable(t *testing.T) {
