@@ -216,12 +216,24 @@ func (s *storeRun) fail(j job, err error) {
 		j.p.attempts++
 		j.p.due = now.Add(s.a.jitter(j.p.attempts))
 	}
-	level := o.Logger.Debug
-	if s.failures >= o.BreakerTrips || j.p == nil {
+	level, first := o.Logger.Debug, o.BreakerTrips
+	if j.p == nil {
+		first = 1
+	}
+	if s.failures >= first {
 		s.openUntil = now.Add(s.a.jitter(s.failures))
-		level = o.Logger.Warn
+		if doubled(s.failures, first) {
+			level = o.Logger.Warn
+		}
 	}
 	level("archive request failed", "store", s.url, "failures", s.failures, "err", err)
+}
+
+// doubled tells whether n is first, or first doubled any number of times: a
+// store that stays down is reported ever more seldom.
+func doubled(n, first int) bool {
+	times := n / first
+	return n%first == 0 && times&(times-1) == 0
 }
 
 // failLocal is trouble with the segment file. The store is not to blame. A

@@ -68,6 +68,7 @@ type Catalog struct {
 	Store  string // URL
 
 	Epochs   []EpochInfo    // by epoch
+	Claims   []EpochEntry   // the objects that hold Epochs, unusable ones included; by name
 	Segments []SegmentEntry // by timeline, first LSN, last LSN, epoch
 	Bases    []BaseEntry    // those with a manifest; by timeline, LSN, id
 	Gaps     []GapEntry     // by timeline, first LSN
@@ -95,6 +96,12 @@ type SegmentEntry struct {
 
 // Dead tells that no part of the segment is history.
 func (s SegmentEntry) Dead() bool { return s.To < s.From }
+
+// EpochEntry is an epoch's object.
+type EpochEntry struct {
+	EpochKey
+	Object
+}
 
 // BaseEntry is a base with its manifest object.
 type BaseEntry struct {
@@ -137,6 +144,7 @@ type ObjEntry struct {
 func (e SegmentEntry) String() string { return e.SegmentKey.String() }
 func (e BaseEntry) String() string    { return e.BaseKey.String() }
 func (e GapEntry) String() string     { return e.GapKey.String() }
+func (e EpochEntry) String() string   { return e.EpochKey.String() }
 func (e PinEntry) String() string     { return e.PinKey.String() }
 func (e IndexEntry) String() string   { return e.IndexKey.String() }
 func (e CatalogEntry) String() string { return e.CatalogKey.String() }
@@ -151,7 +159,6 @@ const objPrefix = "obj/"
 func (a *Archive) Catalog(ctx context.Context) (*Catalog, error) {
 	c := &Catalog{NodeID: a.nodeID, Store: a.store.URL()}
 	prefix := NodePrefix(a.nodeID)
-	var epochs []wal.Epoch
 	skipped := false
 	for after := ""; ; {
 		again := false
@@ -170,16 +177,13 @@ func (a *Archive) Catalog(ctx context.Context) (*Catalog, error) {
 				c.Foreign = append(c.Foreign, o)
 				continue
 			}
-			if e, ok := k.(EpochKey); ok {
-				epochs = append(epochs, e.Epoch)
-			}
 			c.add(k, o)
 		}
 		if !again {
 			break
 		}
 	}
-	if err := a.readEpochs(ctx, c, epochs); err != nil {
+	if err := a.readEpochs(ctx, c); err != nil {
 		return nil, err
 	}
 	c.finish()
@@ -200,16 +204,18 @@ func (c *Catalog) add(k Key, o Object) {
 		c.Indexes = append(c.Indexes, IndexEntry{k, o})
 	case CatalogKey:
 		c.Catalogs = append(c.Catalogs, CatalogEntry{k, o})
-	case ObjKey, FormatKey, EpochKey:
+	case EpochKey:
+		c.Claims = append(c.Claims, EpochEntry{k, o})
+	case ObjKey, FormatKey:
 	}
 }
 
 // readEpochs reads the bodies of the epoch objects, a few at a time.
-func (a *Archive) readEpochs(ctx context.Context, c *Catalog, epochs []wal.Epoch) error {
-	infos := make([]EpochInfo, len(epochs))
-	problems := make([]error, len(epochs))
-	err := forEach(ctx, len(epochs), func(ctx context.Context, i int) error {
-		e, err := ReadEpoch(ctx, a.store, a.nodeID, epochs[i])
+func (a *Archive) readEpochs(ctx context.Context, c *Catalog) error {
+	infos := make([]EpochInfo, len(c.Claims))
+	problems := make([]error, len(c.Claims))
+	err := forEach(ctx, len(c.Claims), func(ctx context.Context, i int) error {
+		e, err := ReadEpoch(ctx, a.store, a.nodeID, c.Claims[i].Epoch)
 		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) {
 			problems[i] = err
 			return nil
@@ -220,7 +226,7 @@ func (a *Archive) readEpochs(ctx context.Context, c *Catalog, epochs []wal.Epoch
 	if err != nil {
 		return err
 	}
-	for i := range epochs {
+	for i := range c.Claims {
 		if problems[i] != nil {
 			c.Problems = append(c.Problems, problems[i])
 			continue

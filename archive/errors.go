@@ -3,6 +3,7 @@ package archive
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Classes of store errors. Every error of a Store matches one of them (or the
@@ -65,6 +66,9 @@ func (e *StoreError) Error() string {
 	}
 	if e.Err == nil {
 		return fmt.Sprintf("%s %s: %v", e.Op, at, e.Class)
+	}
+	if cause := e.Err.Error(); strings.HasPrefix(cause, e.Class.Error()) {
+		return fmt.Sprintf("%s %s: %s", e.Op, at, cause)
 	}
 	return fmt.Sprintf("%s %s: %v: %v", e.Op, at, e.Class, e.Err)
 }

@@ -96,9 +96,16 @@ func listCatalog(a *archive.Archive, catalog *archive.Catalog, kind string) []ob
 			out = append(out, objectView{a.Store().URL(), k, o.Key, o.Size, o.ModTime, note})
 		}
 	}
+	notes := make(map[wal.Epoch]string, len(catalog.Epochs))
 	for _, e := range catalog.Epochs {
-		key := a.Key(archive.EpochKey{Epoch: e.Epoch})
-		add("epoch", archive.Object{Key: key, ModTime: e.ClaimedAt}, fmt.Sprintf("timeline %d from LSN %d, %s", e.Timeline, e.FirstLSN, e.Host))
+		notes[e.Epoch] = fmt.Sprintf("timeline %d from LSN %d, %s", e.Timeline, e.FirstLSN, e.Host)
+	}
+	for _, e := range catalog.Claims {
+		note, ok := notes[e.Epoch]
+		if !ok {
+			note = "cannot be used: see archive verify"
+		}
+		add("epoch", e.Object, note)
 	}
 	for _, s := range catalog.Segments {
 		note := fmt.Sprintf("LSN %d to %d", s.First, s.Last)
