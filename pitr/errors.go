@@ -57,10 +57,13 @@ func (n Nearest) String() string {
 type OutOfWindowError struct {
 	Target  Target
 	Reason  string
-	Nearest Nearest
+	Nearest Nearest // empty too for a restore point that nobody wrote: no place is near a name
 }
 
 func (e *OutOfWindowError) Error() string {
+	if e.Target.Point != "" && e.Nearest == (Nearest{}) {
+		return fmt.Sprintf("%s does not exist: %s", e.Target, e.Reason)
+	}
 	return fmt.Sprintf("%s is outside the window: %s; %s", e.Target, e.Reason, e.Nearest)
 }
 

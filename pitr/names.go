@@ -6,19 +6,20 @@ import (
 	"strings"
 )
 
-const namesShownMax = 3
+const namesShownMax = 10
 
-// closestNames lists the known names that look most like name.
+// closestNames lists the known names, those that look most like name first.
 func closestNames(name string, known []string) string {
 	known = slices.Compact(slices.Sorted(slices.Values(known)))
 	slices.SortStableFunc(known, func(a, b string) int { return shared(name, b) - shared(name, a) })
-	if len(known) > namesShownMax {
-		known = known[:namesShownMax]
+	more := ""
+	if n := len(known) - namesShownMax; n > 0 {
+		known, more = known[:namesShownMax], fmt.Sprintf(" and %d more", n)
 	}
 	for i, k := range known {
 		known[i] = fmt.Sprintf("%q", k)
 	}
-	return strings.Join(known, ", ")
+	return strings.Join(known, ", ") + more
 }
 
 // shared counts the letter pairs that two names have in common, case apart.

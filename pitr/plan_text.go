@@ -17,8 +17,8 @@ func (p *Plan) WriteText(w io.Writer) error {
 	if p.Base == nil {
 		t.line("  base       none: replays from LSN 1")
 	} else {
-		t.line("  base       LSN %d on timeline %d (%s), %d files, %s", uint64(p.Base.LSN), uint32(p.Base.Timeline),
-			formatTime(p.Base.Time), p.Base.Objects, bytesText(p.Base.Bytes))
+		t.line("  base       LSN %d on timeline %d (%s), %s, %s", uint64(p.Base.LSN), uint32(p.Base.Timeline),
+			formatTime(p.Base.Time), counted(p.Base.Objects, "file"), bytesText(p.Base.Bytes))
 	}
 	t.segments(p.Segments)
 	for _, g := range p.Gaps {
@@ -30,7 +30,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 	default:
 		t.line("  digest     must be %s over %d entries", p.Digests[0].Sum, p.Digests[0].Entries)
 	}
-	t.line("  to fetch   %s in %d requests, about %s", bytesText(p.Bytes), p.Requests,
+	t.line("  to fetch   %s in %s, about %s", bytesText(p.Bytes), counted(p.Requests, "request"),
 		time.Duration(p.EstimatedSeconds*float64(time.Second)).Round(100*time.Millisecond))
 	t.line("  after it   the node starts timeline %d or later, at LSN %d or later", uint32(p.NextTimeline), uint64(p.NextLSN))
 	for _, s := range p.Stores {
@@ -61,12 +61,19 @@ func (t *textWriter) segments(all []PlanSegment) {
 		for ; i < len(all) && all[i].Timeline == first.Timeline; i++ {
 			n, bytes, last = n+1, bytes+all[i].Bytes, all[i]
 		}
-		t.line("  replay     LSNs %d to %d of timeline %d: %d segments, %s", uint64(first.From), uint64(last.To),
-			uint32(first.Timeline), n, bytesText(bytes))
+		t.line("  replay     LSNs %d to %d of timeline %d: %s, %s", uint64(first.From), uint64(last.To),
+			uint32(first.Timeline), counted(n, "segment"), bytesText(bytes))
 	}
 	if len(all) == 0 {
 		t.line("  replay     nothing: the base is exactly the target")
 	}
+}
+
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 func bytesText(n int64) string {

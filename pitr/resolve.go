@@ -150,11 +150,11 @@ func (r *resolver) byPoint(ctx context.Context) (resolved, error) {
 	}
 	switch {
 	case len(found) == 0:
-		reason := "no archived record has that name"
-		if near := closestNames(r.target.Point, known); near != "" {
-			reason += "; there is " + near
+		reason := "the archive holds no restore points"
+		if len(known) > 0 {
+			reason = "the archive holds " + closestNames(r.target.Point, known)
 		}
-		return resolved{}, r.outside(r.target.Timeline, 0, reason)
+		return resolved{}, &OutOfWindowError{Target: r.target, Reason: reason}
 	case len(found) > 1:
 		return resolved{}, r.ambiguous("several records have that name", found)
 	}

@@ -88,7 +88,7 @@ func (s *stage) checkTargetFree() error {
 		return fmt.Errorf("list target directory: %w", err)
 	}
 	if len(names) > 0 {
-		return fmt.Errorf("%w: %s holds %q; name a directory that is empty or does not exist",
+		return fmt.Errorf("%w: %s holds %q",
 			ErrTargetDirNotEmpty, s.target, names[0])
 	}
 	return nil
