@@ -63,8 +63,8 @@ func writeReports(w io.Writer, all []*pitr.VerifyReport) error {
 		rows := [][]string{
 			{"store", r.Store},
 			{"node", r.NodeID},
-			{"segments", fmt.Sprintf("%d, %s records", r.Segments, FormatCount(r.Records))},
-			{"bases", fmt.Sprintf("%d, %d objects, %d of them unused", r.Bases, r.Objects, r.Unused)},
+			{"segments", fmt.Sprintf("%d, %s", r.Segments, Plural(r.Records, "record"))},
+			{"bases", fmt.Sprintf("%d, %s, %d of them unused", r.Bases, Plural(r.Objects, "object"), r.Unused)},
 			{"read", fmt.Sprintf("%s in %s (%s)", FormatSize(r.Bytes), FormatDuration(r.Duration), FormatRate(r.Bytes, r.Duration))},
 			{"result", verdict},
 		}

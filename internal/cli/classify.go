@@ -9,10 +9,26 @@ import (
 )
 
 // ClassifyStorage knows the errors of wal, archive and pitr.
+//
+// What a restore makes of an error decides the code, and the store's class the
+// advice that is closer to the cause.
 func ClassifyStorage(err error) (Code, string, bool) {
-	if code, hint, ok := classifyRestore(err); ok {
+	code, hint, ok := classifyRestore(err)
+	if ok && hint != "" {
 		return code, hint, true
 	}
+	below, hint, known := classifyStore(err)
+	switch {
+	case !ok:
+		return below, hint, known
+	case hint == "" && code == CodeUnreachable:
+		hint = "nothing is known about what the store holds; try again when it answers"
+	}
+	return code, hint, true
+}
+
+// classifyStore knows what stores, logs and their objects can do wrong.
+func classifyStore(err error) (Code, string, bool) {
 	switch {
 	case errors.Is(err, archive.ErrBadURL):
 		return CodeUsage, "an archive is named like file:///var/backup or s3://bucket/prefix?region=eu-central-1", true
@@ -24,10 +40,14 @@ func ClassifyStorage(err error) (Code, string, bool) {
 		return CodeUnreachable, "create the bucket, or check its name", true
 	case errors.Is(err, archive.ErrDenied):
 		return CodeUnreachable, "check the credentials and the permissions of the store", true
+	case errors.Is(err, archive.ErrThrottled):
+		return CodeUnreachable, "the store asks for a slower pace; try again later, or with a lower --parallel", true
 	case errors.Is(err, archive.ErrArchiveStalled):
 		return CodeError, "writes go on when the archive has caught up; reads work", true
 	case errors.Is(err, wal.ErrVersion), errors.Is(err, wal.ErrUnknownType), errors.Is(err, archive.ErrVersion):
 		return CodeError, "use the version of this program that wrote it, or a newer one", true
+	case errors.Is(err, archive.ErrCorrupt):
+		return CodeCorrupt, "look with: nodedb archive verify; another store, or an earlier target, may still do", true
 	case errors.Is(err, wal.ErrCorrupt):
 		return CodeCorrupt, "look with: nodedb wal verify --dir DIR", true
 	}
@@ -50,14 +70,12 @@ func classifyRestore(err error) (Code, string, bool) {
 	if _, ok := errors.AsType[*pitr.AmbiguousError](err); ok {
 		return CodeFenced, "choose a history with --timeline N", true
 	}
+	if _, ok := errors.AsType[*pitr.DigestError](err); ok {
+		return CodeCorrupt, "check the objects with: pitr-restore verify", true
+	}
 	code := Code(pitr.ExitCode(err))
-	switch {
-	case code == CodeCold:
+	if code == CodeCold {
 		return code, "thaw the object in the store, then try again", true
-	case code == CodeUnreachable && errors.Is(err, archive.ErrDenied):
-		return code, "check the credentials and the permissions of the store", true
-	case code == CodeUnreachable:
-		return code, "nothing is known about what the store holds; try again when it answers", true
 	}
 	return code, "", code != CodeError
 }

@@ -100,14 +100,21 @@ func classify(ctx context.Context, err error, classifiers []Classifier) (Code, s
 		return CodePipe, hint
 	}
 	for _, f := range classifiers {
-		if c, h, ok := f(err); ok {
-			if hint == "" {
-				hint = h
-			}
-			return c, hint
+		c, h, ok := f(err)
+		if !ok {
+			continue
+		}
+		if code < 0 {
+			code = c // the first that knows the error; later ones may have advice
+		}
+		if hint == "" {
+			hint = h
 		}
 	}
-	return CodeError, hint
+	if code < 0 {
+		code = CodeError
+	}
+	return code, hint
 }
 
 func isCancel(err error) bool {

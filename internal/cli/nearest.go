@@ -1,6 +1,6 @@
 package cli
 
-import "strconv"
+import "strings"
 
 // nearest gives the candidate that is closest to word by edit distance, or ""
 // when none is close enough to be a typing error.
@@ -40,13 +40,16 @@ func distance(a, b string) int {
 	return rows[len(a)][len(b)]
 }
 
-// Plural writes a number with its noun: "no keys", "1 key", "3 keys".
-func Plural(n int, noun string) string {
-	switch n {
-	case 0:
-		return "no " + noun + "s"
-	case 1:
+// Plural writes a number with its noun: "no keys", "1 entry", "3,000 keys".
+func Plural[T ~int | ~int64 | ~uint64](n T, noun string) string {
+	if n == 1 {
 		return "1 " + noun
 	}
-	return strconv.Itoa(n) + " " + noun + "s"
+	if stem, ok := strings.CutSuffix(noun, "ry"); ok { // entry, not key
+		noun = stem + "rie"
+	}
+	if n == 0 {
+		return "no " + noun + "s"
+	}
+	return FormatCount(n) + " " + noun + "s"
 }
