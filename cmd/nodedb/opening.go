@@ -21,7 +21,11 @@ import (
 
 // drainTimeout is how long a verb lets its node finish: the last checkpoint and
 // the archive's tail. What is left after it waits for the next start.
-const drainTimeout = 30 * time.Second
+// drainNotice is how long it does so silently.
+const (
+	drainTimeout = 30 * time.Second
+	drainNotice  = time.Second
+)
 
 func dirFlag() ucli.Flag {
 	return &ucli.StringFlag{Name: "dir", Usage: "directory `DIR` of the node"}
@@ -109,7 +113,7 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 	n, err := node.Open(dir, opts)
 	c.EndProgress()
 	if err != nil {
-		return nil, errors.Join(err, s.stores.Close())
+		return nil, errors.Join(usedIDHint(dir, err), s.stores.Close())
 	}
 	s.Node = n
 	if fresh {
@@ -119,6 +123,20 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 		return s, s.keepLog()
 	}
 	return s, nil
+}
+
+// usedIDHint is for a node that the archive refuses although it never claimed
+// it: another one has its name.
+func usedIDHint(dir string, err error) error {
+	e, ok := errors.AsType[*archive.FencedError](err)
+	if !ok {
+		return err
+	}
+	m, merr := engine.ReadMeta(vfs.Default, dir)
+	if merr != nil || m.TimelineClaimed || m.ParentTimeline != 0 {
+		return err
+	}
+	return cli.Hint(err, "the archive holds node %s already: restore it with pitr-restore, or take another --node-id in an empty directory", e.NodeID)
 }
 
 // hasArchive says whether an archive holds a part of the node's history: it was
@@ -143,10 +161,19 @@ func (s *session) keepLog() error {
 }
 
 // Close drains and closes the node, with its own time limit: the verb's context
-// may have been cancelled by a signal.
+// may have been cancelled by a signal. When that takes longer than a moment it
+// says so, and a first signal is enough to end the wait; after an earlier one
+// the second ends the process.
 func (s *session) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
+	if len(s.stores) > 0 && s.call.Context().Err() == nil {
+		notice := time.AfterFunc(drainNotice, func() {
+			s.call.Notef("waiting for the archive, up to %s; Ctrl-C leaves the rest to the next start", drainTimeout)
+			context.AfterFunc(s.call.Context(), cancel)
+		})
+		defer notice.Stop()
+	}
 	return errors.Join(s.Shutdown(ctx), s.stores.Close())
 }
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -41,7 +43,8 @@ func runServe(c *cli.Call) (err error) {
 		return err
 	}
 	st := s.Status()
-	c.Notef("node %s in %s: timeline %d, %d vshards on %d cores, LSN %d durable", st.NodeID, st.Dir, st.Timeline, st.VShards, len(st.Cores), st.Watermarks.Durable)
+	c.Notef("node %s in %s: timeline %d, %s on %s, LSN %d durable", st.NodeID, st.Dir, st.Timeline,
+		cli.Plural(st.VShards, "vshard"), cli.Plural(len(st.Cores), "core"), st.Watermarks.Durable)
 	for _, store := range s.stores {
 		optional := ""
 		if store.Optional {
@@ -71,6 +74,7 @@ func (s *session) drain(doc *serveDoc) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.call.Duration("drain-timeout"))
 	defer cancel()
 	var errs []error
+	fenced := false
 	s.call.Notef("last checkpoint")
 	if _, err := s.Checkpoint(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("last checkpoint: %w", err))
@@ -78,15 +82,29 @@ func (s *session) drain(doc *serveDoc) error {
 	if len(s.stores) > 0 {
 		s.call.Notef("sending the rest of the log to the archive")
 		if _, _, err := s.drainArchive(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("archive the tail of the log (it is kept, the next start goes on): %w", err))
+			fate := "it is kept, the next start goes on"
+			if fenced = errors.Is(err, archive.ErrFenced); fenced {
+				fate = "it is in this directory only, and the next start with this archive is refused"
+			}
+			errs = append(errs, fmt.Errorf("archive the tail of the log (%s): %w", fate, err))
 		}
 	}
 	s.call.EndProgress()
 	m := s.Status().Watermarks
 	doc.Durable, doc.Checkpointed, doc.Archived = m.Durable, m.Checkpointed, m.Archived
-	if err := s.Shutdown(ctx); err != nil {
+	if err := s.Shutdown(ctx); err != nil && !(fenced && onlyFenced(err)) {
 		errs = append(errs, err)
 	}
 	doc.Drained = time.Since(began)
 	return errors.Join(append(errs, s.stores.Close())...)
+}
+
+// onlyFenced tells that an error of Shutdown says nothing but what the wait
+// for the archive has said already.
+func onlyFenced(err error) bool {
+	many, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the join itself, not what it holds
+	if !ok {
+		return errors.Is(err, archive.ErrFenced)
+	}
+	return !slices.ContainsFunc(many.Unwrap(), func(e error) bool { return !errors.Is(e, archive.ErrFenced) })
 }
