@@ -33,7 +33,7 @@ func runCheckpoint(c *cli.Call) (err error) {
 			{"marker", "LSN " + r.Marker.String()},
 			{"archived", "LSN " + r.Archived.String()},
 			{"truncated", "LSN " + r.Truncated.String()},
-			{"removed", fmt.Sprintf("%d segments, %s", r.RemovedSegments, cli.FormatSize(r.RemovedBytes))},
+			{"removed", fmt.Sprintf("%s, %s", cli.Plural(r.RemovedSegments, "segment"), cli.FormatSize(r.RemovedBytes))},
 			{"took", cli.FormatDuration(r.Duration)},
 		}
 		if r.HeldBy != "" {
@@ -132,7 +132,7 @@ func runDigest(c *cli.Call) (err error) {
 		return err
 	}
 	return c.Answer(d, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s  LSN %d, %s entries, %s\n", d.Digest, d.LSN, cli.FormatCount(d.Entries), cli.FormatTime(d.Time))
+		_, err := fmt.Fprintf(w, "%s  LSN %d, %s, %s\n", d.Digest, d.LSN, cli.Plural(d.Entries, "entry"), cli.FormatTime(d.Time))
 		return err
 	})
 }

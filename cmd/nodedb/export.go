@@ -57,7 +57,7 @@ func runExport(c *cli.Call) (err error) {
 		return err
 	}
 	return c.Answer(doc, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "exported %s entries, %s to %s in %s, as of LSN %d\n", cli.FormatCount(doc.Entries),
+		_, err := fmt.Fprintf(w, "exported %s, %s to %s in %s, as of LSN %d\n", cli.Plural(doc.Entries, "entry"),
 			cli.FormatSize(doc.Bytes), path, cli.FormatDuration(doc.Took), doc.LSN)
 		return err
 	})

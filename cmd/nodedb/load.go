@@ -74,7 +74,7 @@ func runLoad(c *cli.Call) (err error) {
 }
 
 func (d *loadDoc) write(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "loaded %s entries, %s in %s (%s, %s)\n", cli.FormatCount(d.Loaded), cli.FormatSize(d.Bytes),
+	_, err := fmt.Fprintf(w, "loaded %s, %s in %s (%s, %s)\n", cli.Plural(d.Loaded, "entry"), cli.FormatSize(d.Bytes),
 		cli.FormatDuration(d.Took), cli.FormatPerSecond(d.Loaded, d.Took), cli.FormatRate(d.Bytes, d.Took))
 	for _, more := range []struct {
 		n    int64

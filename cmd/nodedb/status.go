@@ -18,8 +18,9 @@ import (
 func statusVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "status", Category: nodeCategory, Usage: "show who the node is, how far it is, and what holds it back",
-		Description: "While another process has the node open, it shows what the files tell.",
-		Flags:       readFlags(), Run: runStatus,
+		Description: `While another process has the node open, it shows what the files tell. It does
+not ask the archive: archived_lsn and epoch are 0 here, see nodedb archive status.`,
+		Flags: readFlags(), Run: runStatus,
 	}
 }
 
@@ -33,10 +34,13 @@ func runStatus(c *cli.Call) (err error) {
 	}
 	defer s.closeInto(&err)
 	st := s.Status()
-	return c.Answer(st, func(w io.Writer) error { return writeStatus(w, st) })
+	return c.Answer(st, func(w io.Writer) error { return writeStatus(w, st, hasArchive(st.Dir)) })
 }
 
-func writeStatus(w io.Writer, s node.Status) error {
+// seeArchive stands for what only the archive can tell.
+const seeArchive = "see nodedb archive status --dir DIR"
+
+func writeStatus(w io.Writer, s node.Status, archived bool) error {
 	m := s.Watermarks
 	writable := "yes"
 	if !s.Writable {
@@ -46,13 +50,13 @@ func writeStatus(w io.Writer, s node.Status) error {
 		{"node", s.NodeID},
 		{"directory", s.Dir},
 		{"writable", writable},
-		{"timeline", fmt.Sprintf("%d, epoch %d", s.Timeline, s.Epoch)},
-		{"vshards", fmt.Sprintf("%d on %d cores", s.VShards, len(s.Cores))},
+		{"timeline", s.Timeline.String()},
+		{"vshards", fmt.Sprintf("%d on %s", s.VShards, cli.Plural(len(s.Cores), "core"))},
 		{"durable", "LSN " + m.Durable.String()},
 		{"checkpointed", fmt.Sprintf("LSN %d (%s behind)", m.Checkpointed, cli.FormatCount(uint64(m.Durable-min(m.Checkpointed, m.Durable))))},
 		{"truncated", "LSN " + m.Truncated.String()},
-		{"log", fmt.Sprintf("%d segments, %s", s.Log.Segments, cli.FormatSize(s.Log.Bytes))},
-		{"recovery", fmt.Sprintf("%s records in %s", cli.FormatCount(s.Recovery.Records), cli.FormatDuration(s.Recovery.Duration))},
+		{"log", fmt.Sprintf("%s, %s", cli.Plural(s.Log.Segments, "segment"), cli.FormatSize(s.Log.Bytes))},
+		{"recovery", fmt.Sprintf("%s in %s", cli.Plural(s.Recovery.Records, "record"), cli.FormatDuration(s.Recovery.Duration))},
 	}
 	var disk uint64
 	for _, v := range s.Shards {
@@ -62,6 +66,9 @@ func writeStatus(w io.Writer, s node.Status) error {
 		}
 	}
 	rows = append(rows, []string{"tables", cli.FormatSize(int64(disk))})
+	if s.Archive == nil && archived {
+		rows = append(rows, []string{"archived", seeArchive})
+	}
 	if a := s.Archive; a != nil {
 		rows = append(rows, []string{"archived", fmt.Sprintf("LSN %d, %s waiting of a budget of %s", a.Archived, cli.FormatSize(a.WaitingBytes), cli.FormatSize(a.BudgetBytes))})
 		for _, t := range []string{a.Stalled, a.Fenced} {
@@ -109,7 +116,7 @@ func statusOfFiles(c *cli.Call, locked error) error {
 			{"open in", doc.HeldBy},
 			{"timeline", meta.Timeline.String()},
 			{"vshards", strconv.Itoa(meta.VShards)},
-			{"log", fmt.Sprintf("%d files, %s", doc.Segments, cli.FormatSize(doc.Bytes))},
+			{"log", fmt.Sprintf("%s, %s", cli.Plural(doc.Segments, "file"), cli.FormatSize(doc.Bytes))},
 		})
 	})
 }

@@ -70,8 +70,8 @@ func refusal(e *pitr.Explanation) []string {
 func steps(p *pitr.Plan) []string {
 	out := []string{fmt.Sprintf("The target, %s, is %s.", p.Target, cli.FormatPosition(p.Reached))}
 	if p.Base != nil {
-		out = append(out, fmt.Sprintf("The newest usable base is at LSN %d: %d objects, %s, each checked against its SHA-256, named by %s.",
-			p.Base.LSN, p.Base.Objects, cli.FormatSize(p.Base.Bytes), p.Base.Key))
+		out = append(out, fmt.Sprintf("The newest usable base is at LSN %d: %s, %s, each checked against its SHA-256, named by %s.",
+			p.Base.LSN, cli.Plural(p.Base.Objects, "object"), cli.FormatSize(p.Base.Bytes), p.Base.Key))
 	} else {
 		out = append(out, fmt.Sprintf("There is no base at or below it, so %d empty vshards are filled from LSN 1.", p.VShards))
 	}

@@ -77,7 +77,7 @@ func writeResult(w io.Writer, r *pitr.Result) error {
 		{"entries", cli.FormatCount(r.Entries)},
 		{"digest", r.Digest},
 		{"", proven},
-		{"from", fmt.Sprintf("base %s, %d segments, %s records", base, r.Segments, cli.FormatCount(r.Records))},
+		{"from", fmt.Sprintf("base %s, %s, %s", base, cli.Plural(r.Segments, "segment"), cli.Plural(r.Records, "record"))},
 		{"took", fmt.Sprintf("%s, %s fetched (%s)", cli.FormatDuration(r.Duration), cli.FormatSize(r.Bytes), cli.FormatRate(r.Bytes, r.Duration))},
 		{"next", fmt.Sprintf("nodedb serve --dir %s --archive URL: writes go on from LSN %d or higher, on a new timeline", r.Dir, r.NextLSN)},
 	})
