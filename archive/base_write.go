@@ -337,7 +337,7 @@ func (w *baseWriter) create(ctx context.Context, k ObjKey, obj *sealedObject) er
 	ctx, cancel := context.WithTimeout(ctx, w.AttemptTimeout+time.Duration(obj.size>>20)*time.Second)
 	defer cancel()
 	full := Join(w.in.Epoch.NodeID, k)
-	err := error(ErrExists)
+	err := ErrExists
 	if _, ok := w.there[k]; !ok {
 		err = w.store.Create(ctx, full, obj, obj.size)
 	}

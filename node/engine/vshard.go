@@ -130,8 +130,9 @@ func (v *VShard) openError(err error) error {
 	if newerStore(v.shared.opts.FS, v.dir) {
 		return fmt.Errorf("open store %s: %w: %w", v.dir, ErrNewerFormat, err)
 	}
-	if d := v.Damage(err); d != err {
-		return d
+	damage := v.Damage(err)
+	if _, ok := errors.AsType[*CorruptError](damage); ok {
+		return damage
 	}
 	return fmt.Errorf("open store %s: %w", v.dir, err)
 }

@@ -16,6 +16,7 @@ const (
 	ValueBytesMax = wal.PayloadBytesMax - KeyBytesMax - ResultBytesMax - 64
 )
 
+// Refusals of a request, and what a read may find.
 var (
 	ErrNotFound      = errors.New("kv: not found")
 	ErrKeyEmpty      = errors.New("kv: key is empty")

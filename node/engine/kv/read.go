@@ -34,7 +34,7 @@ func AppendGet(dst []byte, r engine.Reader, tenant uint32, key []byte, nowMillis
 	v, closer, err := r.Get(buf.b)
 	keyBuffers.Put(buf)
 	if err != nil {
-		if err == engine.ErrNotFound || errors.Is(err, engine.ErrNotFound) {
+		if errors.Is(err, engine.ErrNotFound) {
 			return Entry{Value: dst}, ErrNotFound
 		}
 		return Entry{Value: dst}, err
@@ -61,7 +61,7 @@ func Read(v *engine.VShard, tenant uint32, key []byte, nowMillis int64) (Entry, 
 	}
 	e, err := AppendGet(nil, ref.Reader(), tenant, key, nowMillis)
 	ref.Release()
-	if err != nil && err != ErrNotFound {
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		err = v.Damage(err)
 	}
 	return e, err
