@@ -3,6 +3,7 @@ package pitr
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -145,7 +146,7 @@ func replayAlone(b *testing.B, a *archive.Archive, sorted bool) {
 		r := wal.NewSegmentReader(body, s.Object.Key)
 		for {
 			rec, err := r.Next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			check(b, err)

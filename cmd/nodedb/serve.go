@@ -102,7 +102,7 @@ func (s *session) drain(doc *serveDoc) error {
 // onlyFenced tells that an error of Shutdown says nothing but what the wait
 // for the archive has said already.
 func onlyFenced(err error) bool {
-	many, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the join itself, not what it holds
+	many, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return errors.Is(err, archive.ErrFenced)
 	}
