@@ -37,6 +37,11 @@ func (n *Node) shutdown(ctx context.Context) error {
 	case <-empty:
 	case <-ctx.Done():
 		errs = append(errs, fmt.Errorf("requests still under way: %w", ctx.Err()))
+		if open := n.scanners.Load(); open > 0 {
+			// Their snapshots hold the stores, and waiting for them has no limit.
+			n.leftOpen = true
+			errs = append(errs, fmt.Errorf("node: %d scanners were not closed, so the stores stay open; close them before the node", open))
+		}
 	}
 	if err := n.checkpointLast(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("last checkpoint: %w", err))
@@ -89,6 +94,9 @@ func (n *Node) release() error {
 	var errs []error
 	if n.log != nil && !n.logClosed {
 		errs = append(errs, n.log.Close())
+	}
+	if n.leftOpen {
+		return errors.Join(errs...) // somebody still reads; the lock stays as well
 	}
 	for _, s := range n.shards {
 		if s.batch != nil {

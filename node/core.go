@@ -27,6 +27,7 @@ type core struct {
 	queue    flightQueue              // appended, not yet durable
 	open     *flight                  // being filled; nil when empty
 	pending  []*flight                // durable, being applied
+	handing  *flight                  // on its way into the log, for Recovered
 	touched  []*shard                 // with a batch to commit
 	undo     mark                     // open before the request that is being evaluated
 	applying *shard                   // whose record is being applied, for Recovered
@@ -54,7 +55,10 @@ func (c *core) Flush(_ *tpc.Core, more bool) {
 		c.queue.put(f)
 		return
 	}
-	if !c.append(f) {
+	c.handing = f
+	appended := c.append(f)
+	c.handing = nil
+	if !appended {
 		return
 	}
 	c.queue.push(f)
@@ -178,6 +182,11 @@ func (c *core) Recovered(_ *tpc.Core, p *tpc.PanicError) {
 	}
 	if p.Where == "maintain" && c.open != nil {
 		c.rewind(c.open, c.undo)
+	}
+	if f := c.handing; f != nil {
+		// Nobody knows what the log took of it.
+		c.handing = nil
+		c.fail(f, p)
 	}
 	if s := c.applying; s != nil {
 		c.applying = nil

@@ -35,6 +35,7 @@ type Node struct {
 	recovery  Recovery          // what Open did
 	logClosed bool              // by shutdown
 	replayed  uint64            // records of vshards that Open applied
+	leftOpen  bool              // by a shutdown that ran out of time
 
 	closing    context.Context // ends when Close begins
 	close      context.CancelFunc
@@ -42,8 +43,9 @@ type Node struct {
 	cancel     context.CancelCauseFunc
 	background sync.WaitGroup
 
-	// Callers inside; shut by Close.
-	calls gate
+	// Callers inside; shut by Close. An open scanner is one.
+	calls    gate
+	scanners atomic.Int64
 
 	// Cuts: one at a time, by whoever holds the slot.
 	cutSlot    chan struct{}

@@ -31,6 +31,7 @@ type ScanOptions struct {
 // A Scanner walks keys in order over all vshards. It holds snapshots: close it.
 // It is not safe for concurrent use.
 type Scanner struct {
+	node  *Node // nil once closed
 	cut   *Cut
 	scan  *kv.MergedScan
 	limit int
@@ -48,9 +49,10 @@ func (db *DB) Scan(ctx context.Context, o ScanOptions) (*Scanner, error) {
 	if err := n.begin(); err != nil {
 		return nil, err
 	}
-	defer n.end()
+	// Inside until the scanner is closed: Close waits for it.
 	cut, err := n.snapshots(ctx, o.Consistent)
 	if err != nil {
+		n.end()
 		return nil, err
 	}
 	readers := make([]engine.Reader, len(cut.Snapshots))
@@ -64,9 +66,11 @@ func (db *DB) Scan(ctx context.Context, o ScanOptions) (*Scanner, error) {
 	scan, err := kv.NewMergedScan(readers, &opts)
 	if err != nil {
 		cut.Close()
+		n.end()
 		return nil, err
 	}
-	return &Scanner{cut: cut, scan: scan, limit: o.Limit}, nil
+	n.scanners.Add(1)
+	return &Scanner{node: n, cut: cut, scan: scan, limit: o.Limit}, nil
 }
 
 // snapshots takes one snapshot per vshard, at one LSN if they are to be
@@ -125,9 +129,15 @@ func (s *Scanner) Cursor() string { return s.scan.Cursor() }
 // Err returns what stopped the scan, or nil at its end.
 func (s *Scanner) Err() error { return s.scan.Err() }
 
-// Close releases the scan's snapshots.
+// Close releases the scan's snapshots. A second Close does nothing.
 func (s *Scanner) Close() error {
+	if s.node == nil {
+		return nil
+	}
 	err := s.scan.Close()
 	s.cut.Close()
+	s.node.scanners.Add(-1)
+	s.node.end()
+	s.node = nil
 	return err
 }
