@@ -259,7 +259,7 @@ func TestPlanShown(t *testing.T) {
 	check(t, plan.WriteText(&text))
 	for _, want := range []string{
 		"Restore of node node-a to LSN 26", "reaches    LSN 26 on timeline 2", "base       LSN 8 on timeline 1",
-		"replay     LSNs 9 to 10 of timeline 1: 1 segments", "replay     LSNs 25 to 26 of timeline 2",
+		"replay     LSNs 9 to 10 of timeline 1: 1 segment,", "replay     LSNs 25 to 26 of timeline 2",
 		fmt.Sprintf("starts timeline 3 or later, at LSN %d", plan.NextLSN),
 	} {
 		if !strings.Contains(text.String(), want) {
