@@ -1,10 +1,6 @@
 package node
 
-import (
-	"context"
-
-	"github.com/nodedb-go/nodedb/tpc"
-)
+import "github.com/nodedb-go/nodedb/tpc"
 
 // A controlTask runs a function on a core's thread, also while the core is
 // degraded: checkpoints and repairs must not depend on its health.
@@ -26,17 +22,5 @@ func (c *core) post(fn func() error, answer func(error)) {
 	t.run = func() { answer(fn()) }
 	if err := c.tpc.Submit(t); err != nil {
 		answer(err)
-	}
-}
-
-// call runs fn on the core and waits for it.
-func (c *core) call(ctx context.Context, fn func() error) error {
-	done := make(chan error, 1)
-	c.post(fn, func(err error) { done <- err })
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -37,7 +37,7 @@ func writeLog(t *testing.T, dir string, bytes int) (records int) {
 		for range 512 {
 			key := fmt.Appendf(nil, "key-%d", records%2000)
 			payload = kv.AppendPut(payload[:0], &kv.Put{Op: kv.OpPut, Key: key, Value: value})
-			if err := b.Add(kv.TypePut, 0, uint16(kv.VShardOf(key, len(n.shards))), nil, payload); err != nil {
+			if err := b.Add(kv.TypePut, 0, kv.VShardOf(key, len(n.shards)), nil, payload); err != nil {
 				t.Fatal(err)
 			}
 			records++
