@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ type history struct {
 	states map[wal.LSN]state // after the record of that LSN
 	times  map[wal.LSN]time.Time
 	points map[string]wal.LSN
-	clock  time.Time
+	clock  atomic.Int64 // ms since the Unix epoch; a look at it moves it on
 }
 
 const tenant = 5
@@ -61,13 +62,13 @@ func newHistory(t *rapid.T, root string) *history {
 	h := &history{
 		t: t, fs: vfs.NewMem(), store: store, dir: "/node-0",
 		now: state{}, states: map[wal.LSN]state{0: {}}, times: map[wal.LSN]time.Time{}, points: map[string]wal.LSN{},
-		clock: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC),
 	}
+	h.clock.Store(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC).UnixMilli())
 	h.opts = node.Options{
 		NodeID: "n1", VShards: rapid.IntRange(1, 6).Draw(t, "vshards"), FS: h.fs, BallastBytes: -1,
 		SegmentBytes:     int64(rapid.SampledFrom([]int{4 << 10, 8 << 10, 64 << 10}).Draw(t, "segment")),
 		Stores:           []archive.StoreConfig{{Store: store}},
-		Clock:            func() time.Time { h.clock = h.clock.Add(time.Millisecond); return h.clock },
+		Clock:            func() time.Time { return time.UnixMilli(h.clock.Add(1)).UTC() },
 		MaintainInterval: -1, CheckpointInterval: -1, CheckpointBytes: 1 << 40, ArchiveTimeout: -1,
 		MemtableBytes: 1 << 20, CacheBytes: 1 << 20,
 	}
@@ -118,7 +119,7 @@ func (h *history) step(ctx context.Context) {
 		h.check(err)
 		h.now[string(k)] = string(v) + "@0"
 	case "ttl":
-		at := h.clock.Add(24 * time.Hour)
+		at := time.UnixMilli(h.clock.Load()).Add(24 * time.Hour)
 		_, err := db.Put(ctx, k, v, &node.WriteOptions{ExpireAt: at})
 		h.check(err)
 		h.now[string(k)] = fmt.Sprintf("%s@%d", v, at.UnixMilli())
