@@ -30,8 +30,13 @@ test:
 	@if command -v "$${CC:-cc}" >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race -short $(RACEPKGS); \
 	else echo "no C compiler: race detector not run"; fi
 
+# Left to make test: faults below Pebble. In race builds Pebble asserts that its
+# compaction bookkeeping is exact, which it is not on a store whose manifest
+# write was made to fail, and that now and then ends the process.
+NORACE := ErrorAtEveryOperation|AdmitWhenFlushesFail|FaultAtEveryOperation|Fault_EveryOperation|FailingFlush|DiskFull
+
 race:
-	CGO_ENABLED=1 $(GO) test -race -short ./...
+	CGO_ENABLED=1 $(GO) test -race -short -skip '$(NORACE)' ./...
 
 lint:
 	$(GO) run $(GOLANGCI) run ./...
