@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -106,9 +107,12 @@ func sumOf(v *engine.VShard) *sumState { return engine.StateOf(v, "sum").(*sumSt
 func TestStateCrash(t *testing.T) {
 	log, sums := sumLog(40)
 	mem := vfs.NewCrashableMem()
+	var mu sync.Mutex // flushes and compactions write at the same time
 	var clones []*vfs.MemFS
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			mu.Lock()
+			defer mu.Unlock()
 			clones = append(clones, mem.CrashClone(vfs.CrashCloneCfg{}))
 		}
 		return nil
