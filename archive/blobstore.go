@@ -85,7 +85,22 @@ func (s *blobStore) Create(ctx context.Context, key string, body io.ReaderAt, si
 	case serr != nil && ctx.Err() == nil:
 		return &StoreError{Op: "create", Store: s.shown, Key: key, Class: ErrBody, Err: serr}
 	}
-	return s.fail(ctx, "create", key, err)
+	return s.orExists(ctx, key, s.fail(ctx, "create", key, err))
+}
+
+// orExists asks once more when a create got no answer: a server that refuses
+// an object because it is there may answer and close before it took the body,
+// and then a client that is still sending sees a broken connection, however
+// often it tries. So does one whose first try arrived and lost its answer.
+func (s *blobStore) orExists(ctx context.Context, key string, err error) error {
+	if !errors.Is(err, ErrUnreachable) || statusCode(err) != 0 {
+		return err
+	}
+	if _, serr := s.bucket.Attributes(ctx, s.prefix+key); serr != nil {
+		return err
+	}
+	s.seen.Store(true)
+	return &StoreError{Op: "create", Store: s.shown, Key: key, Class: ErrExists, Err: errors.New("found after the connection broke: " + err.Error())}
 }
 
 // createPortable aborts by cancelling the writer's context before Close: a

@@ -212,3 +212,31 @@ func TestCreateRequest(t *testing.T) {
 		}
 	}
 }
+
+// A server may refuse a create and close before it took the body; a client
+// that is still sending sees nothing but a broken connection. Then the object
+// is what answers: there is "exists", absent and silent are still "unknown".
+func TestRefusedWhileSending(t *testing.T) {
+	for name, c := range map[string]struct {
+		head int // status of a HEAD; 0 breaks that connection too
+		want error
+	}{
+		"there":  {http.StatusOK, archive.ErrExists},
+		"absent": {http.StatusNotFound, archive.ErrUnreachable},
+		"silent": {0, archive.ErrUnreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodHead || c.head == 0 {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(c.head)
+			}))
+			t.Cleanup(srv.Close)
+			err := impatientAt(t, srv.URL).Create(t.Context(), "k", strings.NewReader("x"), 1)
+			if !errors.Is(err, c.want) || errors.Is(err, archive.ErrExists) != (c.want == archive.ErrExists) {
+				t.Errorf("Create: %v, want %v", err, c.want)
+			}
+		})
+	}
+}
