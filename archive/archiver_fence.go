@@ -179,38 +179,69 @@ func (s *storeRun) listSpans(ctx context.Context, from wal.LSN) ([]span, error) 
 // settleSpans takes in what the listing showed.
 func (s *storeRun) settleSpans(ctx context.Context, spans []span) error {
 	upTo, known := s.a.journal.archivedUpTo(s.url)
-	present, odd := s.match(spans)
-	if len(odd) > 0 {
-		epochs, err := ReadEpochs(ctx, s.Store, s.a.opts.Epoch.NodeID)
-		if err != nil {
-			return err
-		}
-		for _, k := range odd {
-			if k.First < DeadFrom(epochs, k.Timeline, k.Epoch) {
-				own := &s.a.opts.Epoch
-				return &FencedError{Store: s.url, NodeID: own.NodeID, Own: own.Epoch, Key: Join(own.NodeID, k),
-					Reason: "the archive holds another history of the same LSNs"}
-			}
-		}
+	m := s.match(spans)
+	if err := s.judge(ctx, m.odd); err != nil {
+		return err
 	}
 	s.a.mu.Lock()
 	defer s.a.mu.Unlock()
-	s.present = present
+	s.present, s.ahead = m.present, m.ahead
 	s.holes = missing(spans, upTo, known, s.a.track.from)
 	return nil
 }
 
-// match finds our segments among the spans, and segments that overlap ours
-// under another name.
-func (s *storeRun) match(spans []span) (present map[SegmentKey]struct{}, odd []SegmentKey) {
+// judge fences when one of the segments, which overlap ours under another name,
+// is history: of an epoch that had not ended before it.
+func (s *storeRun) judge(ctx context.Context, odd []SegmentKey) error {
+	if len(odd) == 0 {
+		return nil
+	}
+	own := &s.a.opts.Epoch
+	epochs, err := ReadEpochs(ctx, s.Store, own.NodeID)
+	if err != nil {
+		return err
+	}
+	for _, k := range odd {
+		if k.First < DeadFrom(epochs, k.Timeline, k.Epoch) {
+			return &FencedError{Store: s.url, NodeID: own.NodeID, Own: own.Epoch, Key: Join(own.NodeID, k),
+				Reason: "the archive holds another history of the same LSNs"}
+		}
+	}
+	return nil
+}
+
+// judgeAhead does it for a segment that was added after the listing.
+func (s *storeRun) judgeAhead(ctx context.Context, it *item) error {
+	var odd []SegmentKey
+	s.a.mu.Lock()
+	for _, k := range s.ahead {
+		if k.First <= it.seg.Last && k.Last >= it.seg.First && k != it.key {
+			odd = append(odd, k)
+		}
+	}
+	s.a.mu.Unlock()
+	return s.judge(ctx, odd)
+}
+
+// matched is what a listing says of our segments.
+type matched struct {
+	present map[SegmentKey]struct{} // they are there
+	odd     []SegmentKey            // overlap ours under another name
+	ahead   []SegmentKey            // end after all that was added so far
+}
+
+func (s *storeRun) match(spans []span) (m matched) {
 	a := s.a
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	present = make(map[SegmentKey]struct{})
+	m.present = make(map[SegmentKey]struct{})
 	items, i := a.track.items, 0
 	for _, sp := range spans {
 		if sp.segment == nil {
 			continue
+		}
+		if sp.last >= a.track.next {
+			m.ahead = append(m.ahead, *sp.segment)
 		}
 		for i < len(items) && items[i].seg.Last < sp.first {
 			i++
@@ -219,13 +250,13 @@ func (s *storeRun) match(spans []span) (present map[SegmentKey]struct{}, odd []S
 			switch {
 			case items[k].hole:
 			case items[k].key == *sp.segment:
-				present[*sp.segment] = struct{}{}
+				m.present[*sp.segment] = struct{}{}
 			default:
-				odd = append(odd, *sp.segment)
+				m.odd = append(m.odd, *sp.segment)
 			}
 		}
 	}
-	return present, odd
+	return m
 }
 
 // missing is what the store lacks up to from: after upTo when that is known,

@@ -3,6 +3,7 @@ package archive_test
 import (
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,24 +126,41 @@ func TestFenceUnknown(t *testing.T) {
 	})
 }
 
-// Segments of the same LSNs with other content are another history.
+// Segments of the same LSNs with other content are another history, whether
+// ours are there before the store is listed or come later.
 func TestForeignSegmentFences(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, 3)
-		foreign := r.segs[1]
-		foreign.SHA256[0] ^= 1
-		data := strings.NewReader("whatever")
-		if err := r.rec.Create(t.Context(), segmentKey(foreign), data, data.Size()); err != nil {
-			t.Fatal(err)
-		}
-		a := r.start()
-		r.add(a, r.segs...)
-		err := a.Wait(t.Context(), r.last())
-		var fenced *archive.FencedError
-		if !errors.As(err, &fenced) || fenced.Key != segmentKey(foreign) {
-			t.Errorf("Wait = %v", err)
-		}
-	})
+	for _, known := range []int{1, 3} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, 3)
+			foreign := r.segs[1]
+			foreign.SHA256[0] ^= 1
+			data := strings.NewReader("whatever")
+			if err := r.rec.Create(t.Context(), segmentKey(foreign), data, data.Size()); err != nil {
+				t.Fatal(err)
+			}
+			var listing sync.Mutex // held until the store may be listed
+			listing.Lock()
+			r.store.SetPlan(func(op archivetest.Op, _ string, _ int) archivetest.Fault {
+				if op == archivetest.OpList {
+					listing.Lock()
+					defer listing.Unlock()
+				}
+				return archivetest.None
+			})
+			a := r.start()
+			r.add(a, r.segs[:known]...)
+			listing.Unlock()
+			if known == 1 {
+				waitFor(t, a, r.segs[0].Last)
+			}
+			r.add(a, r.segs[known:]...)
+			err := a.Wait(t.Context(), r.last())
+			var fenced *archive.FencedError
+			if !errors.As(err, &fenced) || fenced.Key != segmentKey(foreign) {
+				t.Errorf("%d segments known: Wait = %v", known, err)
+			}
+		})
+	}
 }
 
 // What a fenced epoch left behind beyond its end does not fence its successor.

@@ -23,6 +23,7 @@ type storeRun struct {
 	// present are the segments that were found in the store at the start; a
 	// create that would only be answered with ErrExists is left out.
 	present map[SegmentKey]struct{}
+	ahead   []SegmentKey // were there at the start, beyond all that was added then
 
 	done       int     // items before it are done here
 	loose      int     // items before it are releasable here

@@ -106,6 +106,9 @@ func (s *storeRun) uploadItem(it *item) error {
 	defer o.free()
 	ctx, cancel := s.attempt(o.size)
 	defer cancel()
+	if err := s.judgeAhead(ctx, it); err != nil {
+		return err
+	}
 	_ = s.a.journal.add(s.line(lineUploading, it, nil), false) // a cache
 	// Crash here: the object may get there without our knowing. The next
 	// start meets ErrExists and compares.
