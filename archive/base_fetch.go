@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/nodedb-go/nodedb/internal/durable"
 )
 
 const fetchSuffix = ".fetch"
@@ -223,10 +225,10 @@ func (f *baseFetch) placed(full string, err error) error {
 func (f *baseFetch) syncDirs() error {
 	for i := range f.m.VShards {
 		dir := f.Dir(f.m.VShards[i].ID)
-		if err := syncDir(f.FS, dir); err != nil {
+		if err := durable.SyncDir(f.FS, dir); err != nil {
 			return fmt.Errorf("sync directory: %w", err)
 		}
-		if err := syncDir(f.FS, f.FS.PathDir(dir)); err != nil {
+		if err := durable.SyncDir(f.FS, f.FS.PathDir(dir)); err != nil {
 			return fmt.Errorf("sync directory: %w", err)
 		}
 	}

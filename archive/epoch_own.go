@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -59,7 +60,7 @@ func (c *claims) add(l claimLine) error {
 	for _, l := range c.lines {
 		data = appendLine(data, l)
 	}
-	if err := writeFileAtomic(c.fs, c.dir, claimsName, data); err != nil {
+	if err := durable.WriteFile(c.fs, c.dir, claimsName, data); err != nil {
 		return fmt.Errorf("record claim: %w", err)
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -161,7 +162,7 @@ func (j *journal) rewrite() bool {
 	}
 	end := int64(len(data))
 	data = append(data, make([]byte, max(journalRoom-len(data), len(data)))...)
-	err := writeFileAtomic(j.fs, j.dir, journalName, data)
+	err := durable.WriteFile(j.fs, j.dir, journalName, data)
 	if err == nil {
 		j.closeFile()
 		j.file, err = j.fs.OpenReadWrite(j.fs.PathJoin(j.dir, journalName), vfs.WriteCategoryUnspecified)

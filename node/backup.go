@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -217,7 +218,7 @@ func (n *Node) needSeed() error {
 	if err != nil {
 		return fmt.Errorf("record that a base is due: %w", err)
 	}
-	if err := errors.Join(f.Sync(), f.Close(), syncDir(fs, n.path(archiveDir))); err != nil {
+	if err := errors.Join(f.Sync(), f.Close(), durable.SyncDir(fs, n.path(archiveDir))); err != nil {
 		return fmt.Errorf("record that a base is due: %w", err)
 	}
 	return nil

@@ -6,8 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
+	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/node/engine/kv"
 	"github.com/nodedb-go/nodedb/wal"
@@ -65,18 +64,7 @@ func (n *Node) makeDirs() error {
 	if !made {
 		return nil
 	}
-	return errors.Join(syncDir(fs, n.dir), syncDir(fs, fs.PathDir(n.dir)))
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return fmt.Errorf("open directory %s: %w", dir, err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("sync directory %s: %w", dir, err)
-	}
-	return nil
+	return errors.Join(durable.SyncDir(fs, n.dir), durable.SyncDir(fs, fs.PathDir(n.dir)))
 }
 
 // checkEmpty refuses a directory that holds anything but what an unfinished

@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/errors/oserror"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/internal/durable"
 )
 
 // baseDoneName marks, in restore/, that all files of the base are complete and
@@ -71,14 +72,14 @@ func (r *restore) loadBase(ctx context.Context) error {
 		return fmt.Errorf("fetch base at LSN %d: %w", uint64(p.Base.LSN), err)
 	}
 	// Crash here: all files are there; the next run reads them once more.
-	return writeFileSynced(fs, r.stage.path(stageSubdir), baseDoneName, nil)
+	return durable.WriteFile(fs, r.stage.path(stageSubdir), baseDoneName, nil)
 }
 
 func (r *restore) makeVShardDir() error {
 	if err := r.opts.FS.MkdirAll(r.stage.path("vshard"), 0o755); err != nil {
 		return fmt.Errorf("make directory of vshards: %w", err)
 	}
-	return syncDir(r.opts.FS, r.stage.dir)
+	return durable.SyncDir(r.opts.FS, r.stage.dir)
 }
 
 // scale is the share done/total of whole.

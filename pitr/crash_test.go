@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/internal/faultfs"
 	"github.com/nodedb-go/nodedb/node/engine"
 )
@@ -77,8 +78,8 @@ func TestCrashAtEveryOperation(t *testing.T) {
 		t.Run(fmt.Sprintf("keep %d%%", keep), func(t *testing.T) {
 			mem := vfs.NewCrashableMem()
 			check(t, mem.MkdirAll("/data", 0o755))
-			check(t, syncDir(mem, "/"))
-			check(t, syncDir(mem, "/data"))
+			check(t, durable.SyncDir(mem, "/"))
+			check(t, durable.SyncDir(mem, "/data"))
 			fs := faultfs.New(mem)
 			type crash struct {
 				op    faultfs.Op

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/errors/oserror"
 
+	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -213,7 +214,7 @@ func (r *restore) writeNode() error {
 	if err != nil {
 		return fmt.Errorf("encode result: %w", err)
 	}
-	if err := writeFileSynced(fs, r.stage.path(stageSubdir), resultName, data); err != nil {
+	if err := durable.WriteFile(fs, r.stage.path(stageSubdir), resultName, data); err != nil {
 		return err
 	}
 	var raw [16]byte

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/internal/durable"
 )
 
 // A stage is the directory beside the target in which the node is built:
@@ -118,7 +119,7 @@ func (s *stage) writePlan() error {
 	if err != nil {
 		return fmt.Errorf("encode plan: %w", err)
 	}
-	return writeFileSynced(s.fs, s.path(stageSubdir), planName, data)
+	return durable.WriteFile(s.fs, s.path(stageSubdir), planName, data)
 }
 
 // replan starts the stage anew with another plan, before any store was opened.
@@ -287,7 +288,7 @@ func (s *stage) Close() error {
 
 func (s *stage) syncDirs(dirs ...string) error {
 	for _, dir := range dirs {
-		if err := syncDir(s.fs, dir); err != nil {
+		if err := durable.SyncDir(s.fs, dir); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/archive/archivetest"
+	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -134,8 +135,8 @@ func TestTargetDirectory(t *testing.T) {
 	check(t, err)
 	fs := newStageFS(t)
 	check(t, fs.MkdirAll("/data/full", 0o755))
-	check(t, writeFileSynced(fs, "/data/full", "precious", []byte("x")))
-	check(t, writeFileSynced(fs, "/data", "file", []byte("x")))
+	check(t, durable.WriteFile(fs, "/data/full", "precious", []byte("x")))
+	check(t, durable.WriteFile(fs, "/data", "file", []byte("x")))
 	check(t, fs.MkdirAll("/data/empty", 0o755))
 	for _, dir := range []string{"/data/full", "/data/file"} {
 		for _, resume := range []bool{false, true} {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/nodedb-go/nodedb/internal/durable"
 )
 
 // activeSegment is the segment that records go to.
@@ -130,7 +132,7 @@ func (l *Log) install(next *preparedSegment, head []byte, path string) error {
 	}
 	// Crash here: an empty newest segment, or none. Nothing in it was
 	// acknowledged before its name is durable.
-	if err := syncDir(l.opts.FS, l.dir); err != nil {
+	if err := durable.SyncDir(l.opts.FS, l.dir); err != nil {
 		return l.poison("sync directory", l.dir, err)
 	}
 	return nil
@@ -218,7 +220,7 @@ func (l *Log) leaveSuccessor() error {
 	if err := l.opts.FS.Rename(tmp, l.opts.FS.PathJoin(l.dir, SegmentName(first))); err != nil {
 		return fmt.Errorf("rename empty segment: %w", err)
 	}
-	return syncDir(l.opts.FS, l.dir)
+	return durable.SyncDir(l.opts.FS, l.dir)
 }
 
 // writeWhole creates path with the given content, synced; on failure nothing of

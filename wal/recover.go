@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/nodedb-go/nodedb/internal/durable"
 )
 
 // recover reads what is there and brings the log into the state after a clean
@@ -46,11 +48,11 @@ func (l *Log) makeDir() error {
 		return err
 	}
 	if len(firsts) == 0 { // it may be new; no segment is begun before this succeeds
-		if err := syncDir(fs, fs.PathDir(l.dir)); err != nil {
+		if err := durable.SyncDir(fs, fs.PathDir(l.dir)); err != nil {
 			return err
 		}
 	}
-	return syncDir(fs, l.dir)
+	return durable.SyncDir(fs, l.dir)
 }
 
 // takeInventory removes half-prepared files and counts the spare ones.

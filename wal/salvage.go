@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/nodedb-go/nodedb/internal/durable"
 )
 
 // damagedSuffix marks files that Salvage set aside. The log does not look at
@@ -181,7 +183,7 @@ func (s *salvage) apply(p Preamble, head *SegmentReader, from int) error {
 		}
 		// Crash here: the damage may be gone from sight; the records in front of
 		// it are all there, but for the head of the first file.
-		if err := syncDir(s.FS, s.dir); err != nil {
+		if err := durable.SyncDir(s.FS, s.dir); err != nil {
 			return err
 		}
 		s.report.SetAside = append(s.report.SetAside, old+damagedSuffix)
@@ -234,5 +236,5 @@ func (s *salvage) leaveEnd(p Preamble) error {
 	if err := s.FS.Rename(tmp, s.path(p.First)); err != nil {
 		return fmt.Errorf("rename end of log: %w", err)
 	}
-	return syncDir(s.FS, s.dir)
+	return durable.SyncDir(s.FS, s.dir)
 }

@@ -1,7 +1,6 @@
 package wal
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,13 +74,4 @@ func segmentNames(fs vfs.FS, dir string) ([]LSN, error) {
 	}
 	slices.Sort(firsts)
 	return firsts, nil
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return fmt.Errorf("open directory %s: %w", dir, err)
-	}
-	err = d.Sync()
-	return errors.Join(err, d.Close())
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/errors/oserror"
+
+	"github.com/nodedb-go/nodedb/internal/durable"
 )
 
 // Truncate removes the sealed segments whose records are all ≤ upTo, oldest
@@ -68,7 +70,7 @@ func (l *Log) discard(seg Segment, spare string) error {
 		return fmt.Errorf("remove segment: %w", err)
 	}
 	// Crash here: the segment may be there again, whole; it is the oldest.
-	if err := syncDir(fs, l.dir); err != nil {
+	if err := durable.SyncDir(fs, l.dir); err != nil {
 		return err
 	}
 	if spare != "" {

@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	ucli "github.com/urfave/cli/v2"
 
 	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/internal/loadfmt"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/wal"
@@ -112,13 +114,5 @@ func createFile(path string, write func(io.Writer) error) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(vfs.Default, filepath.Dir(path))
 }

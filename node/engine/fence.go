@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/nodedb-go/nodedb/internal/durable"
 )
 
 // fence is the file system that one open store sees. It does three things that
@@ -86,7 +88,7 @@ func (f *fence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 		return nil, err
 	}
 	if strings.HasPrefix(f.FS.PathBase(name), "marker.") {
-		if err := syncDir(f.FS, f.FS.PathDir(name)); err != nil {
+		if err := durable.SyncDir(f.FS, f.FS.PathDir(name)); err != nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -134,37 +135,8 @@ func WriteMeta(fs vfs.FS, dir string, m *Meta) error {
 	if err != nil {
 		return &MetaError{Path: path, Err: err}
 	}
-	tmp := path + ".tmp"
-	if err := writeSynced(fs, tmp, append(data, '\n')); err != nil {
-		return fmt.Errorf("write %s: %w", tmp, errors.Join(err, removeIfThere(fs, tmp)))
-	}
-	// Crash here: node.json.tmp is left and the old node.json rules. The next
-	// write replaces the former.
-	if err := fs.Rename(tmp, path); err != nil {
-		return fmt.Errorf("rename %s: %w", tmp, err)
-	}
-	// Crash here: the old or the new file is there, depending on the directory.
-	if err := syncDir(fs, dir); err != nil {
-		return fmt.Errorf("sync %s: %w", dir, err)
-	}
-	return nil
-}
-
-func writeSynced(fs vfs.FS, path string, data []byte) error {
-	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func removeIfThere(fs vfs.FS, path string) error {
-	if err := fs.Remove(path); err != nil && !errors.Is(err, errNotExist) {
-		return err
+	if err := durable.WriteFile(fs, dir, MetaFile, append(data, '\n')); err != nil {
+		return fmt.Errorf("write %s: %w", MetaFile, err)
 	}
 	return nil
 }

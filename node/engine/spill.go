@@ -191,3 +191,10 @@ func (t *tableFile) Finish() error {
 
 // Abort is part of objstorage.Writable.
 func (t *tableFile) Abort() { _ = t.file.Close() }
+
+func removeIfThere(fs vfs.FS, path string) error {
+	if err := fs.Remove(path); err != nil && !errors.Is(err, errNotExist) {
+		return err
+	}
+	return nil
+}
