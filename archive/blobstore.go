@@ -164,7 +164,7 @@ func (s *blobStore) Stat(ctx context.Context, key string) (Object, error) {
 		return Object{}, s.notFound(ctx, "stat", key, err)
 	}
 	s.seen.Store(true)
-	return Object{Key: key, Size: a.Size, ModTime: a.ModTime, MD5: a.MD5}, nil
+	return Object{Key: key, Size: a.Size, ModTime: a.ModTime, MD5: a.MD5, Class: classOf(a.As)}, nil
 }
 
 // List reads pages, so memory does not grow with the store.
@@ -193,7 +193,7 @@ func (s *blobStore) List(ctx context.Context, prefix, after string) iter.Seq2[Ob
 				if !ok || o.IsDir || key <= after {
 					continue
 				}
-				if !yield(Object{Key: key, Size: o.Size, ModTime: o.ModTime, MD5: o.MD5}, nil) {
+				if !yield(Object{Key: key, Size: o.Size, ModTime: o.ModTime, MD5: o.MD5, Class: classOf(o.As)}, nil) {
 					return
 				}
 			}

@@ -58,6 +58,7 @@ type Object struct {
 	Size    int64     // bytes
 	ModTime time.Time // by the store's clock
 	MD5     []byte    // nil when the store does not know it
+	Class   StorageClass
 }
 
 // StoreOptions are the parts of a store's URL that say how the archive uses

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -50,8 +51,9 @@ type segment struct {
 	epoch       wal.Epoch
 	first, last wal.LSN // as the name says
 	lo, hi      wal.LSN
-	bytes       int64 // stored size
-	stores      []int // which archives hold it, by index
+	bytes       int64                // stored size
+	stores      []int                // which archives hold it, by index; those that must thaw it come last
+	class       archive.StorageClass // in the first of them
 }
 
 func (s *segment) clipped() bool { return s.hi < s.last }
@@ -63,6 +65,7 @@ type base struct {
 	lsn      wal.LSN // the cut
 	low      wal.LSN // what every vshard has applied: replay goes on after it
 	stores   []int
+	class    archive.StorageClass // of the manifest, in the first of stores
 }
 
 // clash: two live segments of one epoch hold from..to. Only one writer can have

@@ -39,11 +39,17 @@ type Plan struct {
 
 	Gaps     []PlanGap `json:"gaps"`     // declared on this history; none is in the way
 	Stores   []string  `json:"stores"`   // URLs; others refer to them by index
-	Bytes    int64     `json:"bytes"`    // to be fetched
+	Objects  int       `json:"objects"`  // to be fetched
+	Bytes    int64     `json:"bytes"`    // of them
 	Requests int       `json:"requests"` // to be made, without retries
 	Records  uint64    `json:"records"`  // to be replayed
-	// EstimatedSeconds assumes fetchBytesPerSecond and one request a round trip.
+
+	// Cold are the objects that a fee or a delay stands before, as far as the
+	// stores tell classes.
+	Cold []PlanCold `json:"cold"`
+
 	EstimatedSeconds float64  `json:"estimated_seconds"`
+	Pace             Pace     `json:"pace"` // what the estimate rests on
 	Warnings         []string `json:"warnings"`
 
 	src     *sources
@@ -52,24 +58,26 @@ type Plan struct {
 
 // PlanBase is the base that a restore starts from.
 type PlanBase struct {
-	Key      string       `json:"key"` // of the manifest, below the node's prefix
-	Timeline wal.Timeline `json:"timeline"`
-	LSN      wal.LSN      `json:"lsn"`
-	Time     time.Time    `json:"time,omitzero"`
-	Bytes    int64        `json:"bytes"`
-	Objects  int          `json:"objects"`
-	Stores   []int        `json:"stores"`
+	Key      string               `json:"key"` // of the manifest, below the node's prefix
+	Timeline wal.Timeline         `json:"timeline"`
+	LSN      wal.LSN              `json:"lsn"`
+	Time     time.Time            `json:"time,omitzero"`
+	Bytes    int64                `json:"bytes"`
+	Objects  int                  `json:"objects"`
+	Stores   []int                `json:"stores"`
+	Class    archive.StorageClass `json:"class,omitempty"` // of the manifest
 }
 
 // PlanSegment is one object under wal/ and the LSNs From to To (inclusive) that
 // are applied from it.
 type PlanSegment struct {
-	Key      string       `json:"key"`
-	Timeline wal.Timeline `json:"timeline"`
-	From     wal.LSN      `json:"from"`
-	To       wal.LSN      `json:"to"`
-	Bytes    int64        `json:"bytes"`
-	Stores   []int        `json:"stores"`
+	Key      string               `json:"key"`
+	Timeline wal.Timeline         `json:"timeline"`
+	From     wal.LSN              `json:"from"`
+	To       wal.LSN              `json:"to"`
+	Bytes    int64                `json:"bytes"`
+	Stores   []int                `json:"stores"`
+	Class    archive.StorageClass `json:"class,omitempty"` // in the first of the stores
 }
 
 // PlanDigest is a published digest of the state at the LSN that is reached.
@@ -87,14 +95,6 @@ type PlanGap struct {
 	To       wal.LSN      `json:"to"`
 }
 
-// Assumptions behind EstimatedSeconds, for a store in the same region.
-const (
-	fetchBytesPerSecond    = 100 << 20
-	replayRecordsPerSecond = 500_000
-	secondsPerRequest      = 0.03
-	requestsAtATime        = 4
-)
-
 // planner makes one plan.
 type planner struct {
 	src     *sources
@@ -102,6 +102,7 @@ type planner struct {
 	look    *lookup
 	plan    *Plan
 	refused map[string]bool // keys of bases that must not be used
+	pace    Pace
 }
 
 // NewPlan finds the way to target: which base, which segments. It reads
@@ -109,14 +110,20 @@ type planner struct {
 // needs. All archives belong to one node; what one of them cannot give, another
 // may.
 func NewPlan(ctx context.Context, archives []*archive.Archive, target Target) (*Plan, error) {
+	return NewPlanWith(ctx, archives, target, nil)
+}
+
+// NewPlanWith is NewPlan with options.
+func NewPlanWith(ctx context.Context, archives []*archive.Archive, target Target, opts *PlanOptions) (*Plan, error) {
 	if err := target.valid(); err != nil {
 		return nil, err
 	}
+	o := opts.withDefaults()
 	src, h, err := survey(ctx, archives)
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{src: src, h: h, look: newLookup(src), refused: make(map[string]bool)}
+	p := &planner{src: src, h: h, look: newLookup(src), refused: make(map[string]bool), pace: o.Pace}
 	plan, err := p.make(ctx, target)
 	if err != nil {
 		return nil, p.explain(ctx, err, target)
@@ -129,7 +136,7 @@ func NewPlan(ctx context.Context, archives []*archive.Archive, target Target) (*
 func (p *Plan) withoutBase(ctx context.Context, why error) (*Plan, error) {
 	h := p.src.merge()
 	h.finish()
-	pl := &planner{src: p.src, h: h, look: newLookup(p.src), refused: maps.Clone(p.refused)}
+	pl := &planner{src: p.src, h: h, look: newLookup(p.src), refused: maps.Clone(p.refused), pace: p.Pace}
 	pl.refused[p.Base.Key] = true
 	next, err := pl.make(ctx, Target{LSN: p.Reached.LSN, Timeline: p.Timeline})
 	if err != nil {
@@ -177,6 +184,7 @@ func (p *planner) make(ctx context.Context, t Target) (*Plan, error) {
 		NextTimeline: slices.Max(p.h.timelines()) + 1,
 		Reached:      Position{Timeline: at.owner, LSN: at.lsn}, Stores: p.src.urls(), src: p.src,
 		refused: p.refused, Segments: []PlanSegment{}, Digests: []PlanDigest{}, Gaps: []PlanGap{}, Warnings: p.src.warnings(),
+		Pace: p.pace, Cold: []PlanCold{},
 	}
 	rt, manifest, err := p.chooseRoute(ctx, t, at)
 	if err != nil {
@@ -264,7 +272,7 @@ func (p *planner) addSegments(rt *route) {
 }
 
 func planSegment(tl wal.Timeline, s *segment) PlanSegment {
-	return PlanSegment{Key: s.key, Timeline: tl, From: s.lo, To: s.hi, Bytes: s.bytes, Stores: s.stores}
+	return PlanSegment{Key: s.key, Timeline: tl, From: s.lo, To: s.hi, Bytes: s.bytes, Stores: s.stores, Class: s.class}
 }
 
 // addProof finds the segment behind the last one: a digest of the reached state
@@ -290,7 +298,7 @@ func (p *planner) addBase(ctx context.Context, rt *route, m *archive.Manifest) e
 	objects, _, bytes := m.Totals()
 	p.plan.VShards = len(m.VShards)
 	p.plan.Base = &PlanBase{Key: rt.base.key, Timeline: rt.from, LSN: rt.base.lsn, Time: m.Time,
-		Bytes: bytes, Objects: objects, Stores: rt.base.stores}
+		Bytes: bytes, Objects: objects, Stores: rt.base.stores, Class: rt.base.class}
 	return nil
 }
 
@@ -331,18 +339,21 @@ func (p *planner) finish(ctx context.Context, at resolved) error {
 	pl := p.plan
 	for _, s := range pl.Segments {
 		pl.Bytes += s.Bytes
-		pl.Requests++
+		pl.Objects++
 	}
 	if pl.Proof != nil {
 		pl.Bytes += pl.Proof.Bytes
-		pl.Requests++
+		pl.Objects++
 	}
 	if pl.Base != nil {
 		pl.Bytes += pl.Base.Bytes
-		pl.Requests += 1 + pl.Base.Objects
+		pl.Objects += 1 + pl.Base.Objects
 	}
-	pl.EstimatedSeconds = max(float64(pl.Bytes)/fetchBytesPerSecond, float64(pl.Records)/replayRecordsPerSecond) +
-		float64(pl.Requests)*secondsPerRequest/requestsAtATime
+	pl.Requests = pl.Objects
+	pl.estimate()
+	if err := pl.findCold(ctx); err != nil {
+		return err
+	}
 	where, err := p.look.position(ctx, p.h, at.owner, at.lsn)
 	if err != nil {
 		return err

@@ -30,8 +30,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	default:
 		t.line("  digest     must be %s over %d entries", p.Digests[0].Sum, p.Digests[0].Entries)
 	}
-	t.line("  to fetch   %s in %s, about %s", bytesText(p.Bytes), counted(p.Requests, "request"),
-		time.Duration(p.EstimatedSeconds*float64(time.Second)).Round(100*time.Millisecond))
+	t.line("  to fetch   %s in %s, %s", bytesText(p.Bytes), counted(p.Objects, "object"), counted(p.Requests, "request"))
+	t.cold(p.Cold)
+	t.line("  time       about %s, at %s", time.Duration(p.EstimatedSeconds*float64(time.Second)).Round(100*time.Millisecond), p.Pace)
 	t.line("  after it   the node starts timeline %d or later, at LSN %d or later", uint32(p.NextTimeline), uint64(p.NextLSN))
 	for _, s := range p.Stores {
 		t.line("  store      %s", s)
@@ -67,6 +68,29 @@ func (t *textWriter) segments(all []PlanSegment) {
 	if len(all) == 0 {
 		t.line("  replay     nothing: the base is exactly the target")
 	}
+}
+
+// coldShown bounds the cold objects that a person is shown by name.
+const coldShown = 3
+
+func (t *textWriter) cold(all []PlanCold) {
+	for i, c := range all {
+		if i == coldShown {
+			t.line("  cold       and %d more", len(all)-coldShown)
+			return
+		}
+		how := "can be read, for a fee"
+		if c.Thaw {
+			how = "must be thawed first"
+		}
+		t.line("  cold       %s is %s in %s: %s", c.Key, c.Class, c.Store, how)
+	}
+}
+
+// String is the pace in words.
+func (p Pace) String() string {
+	return fmt.Sprintf("%s/s and %d records/s, %.0f ms a request, %d at a time (%s)",
+		bytesText(p.BytesPerSecond), p.RecordsPerSecond, p.SecondsPerRequest*1000, p.Parallel, p.Source)
 }
 
 func counted(n int, noun string) string {

@@ -97,14 +97,16 @@ func (s *sources) merge() *history {
 			if seen[key] == nil {
 				seen[key] = &segment{key: key, epoch: e.Epoch, first: e.First, last: e.Last, bytes: e.Size}
 			}
-			seen[key].stores = append(seen[key].stores, i)
+			sg := seen[key]
+			sg.stores, sg.class = addHolder(sg.stores, sg.class, i, e.Class)
 		}
 		for _, b := range c.Bases {
 			key := b.BaseKey.String()
 			if bases[key] == nil {
 				bases[key] = &base{key: key, id: b.ID, timeline: b.Timeline, lsn: b.LSN, low: b.LSN}
 			}
-			bases[key].stores = append(bases[key].stores, i)
+			at := bases[key]
+			at.stores, at.class = addHolder(at.stores, at.class, i, b.Class)
 		}
 		for _, g := range c.Gaps {
 			if key := g.GapKey.String(); !gaps[key] {

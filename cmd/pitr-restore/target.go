@@ -65,7 +65,9 @@ func target(c *cli.Call) (pitr.Target, error) {
 }
 
 // makePlan opens the archives and plans; the stores stay open for the restore.
-func makePlan(c *cli.Call) (*pitr.Plan, cli.Stores, error) {
+func makePlan(c *cli.Call) (*pitr.Plan, cli.Stores, error) { return makePlanWith(c, nil) }
+
+func makePlanWith(c *cli.Call, opts *pitr.PlanOptions) (*pitr.Plan, cli.Stores, error) {
 	t, err := target(c)
 	if err != nil {
 		return nil, nil, err
@@ -74,7 +76,7 @@ func makePlan(c *cli.Call) (*pitr.Plan, cli.Stores, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, err := pitr.NewPlan(c.Context(), archives, t)
+	plan, err := pitr.NewPlanWith(c.Context(), archives, t, opts)
 	if err != nil {
 		_ = stores.Close() // the plan's error says more
 		return nil, nil, err
