@@ -204,6 +204,9 @@ func TestWindows(t *testing.T) {
 	if two.Parent != 1 || two.ForkLSN != 10 || two.FirstLSN != 25 || two.LastLSN != 32 || two.Segments != 3 {
 		t.Errorf("timeline 2: %+v", two)
 	}
+	if diff := cmp.Diff([]Stretch{{Timeline: 1, From: 1, To: 10}, {Timeline: 2, From: 25}}, two.Lineage); diff != "" {
+		t.Errorf("lineage (-want +got):\n%s", diff)
+	}
 	if diff := cmp.Diff([]PlanGap{{Timeline: 1, From: 13, To: 16}}, d.Timelines[0].Missing); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
 	}

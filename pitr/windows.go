@@ -42,8 +42,17 @@ type Timeline struct {
 	Gaps      []PlanGap    `json:"gaps"`    // declared
 	Missing   []PlanGap    `json:"missing"` // absent without a declaration; Key is empty
 	Windows   []Window     `json:"windows"`
+	Lineage   []Stretch    `json:"lineage"`             // its history, root first
 	ClaimedAt time.Time    `json:"claimed_at,omitzero"` // of its first epoch
 	Host      string       `json:"host,omitempty"`      // of its newest epoch
+}
+
+// Stretch is the part of one timeline that belongs to a history. To is 0 for the
+// last one, which is still open.
+type Stretch struct {
+	Timeline wal.Timeline `json:"timeline"`
+	From     wal.LSN      `json:"from"`
+	To       wal.LSN      `json:"to,omitempty"`
 }
 
 // Describe lists all timelines of a node and what can be restored of each. It
@@ -58,6 +67,13 @@ func Describe(ctx context.Context, archives []*archive.Archive) (*Description, e
 	for _, id := range h.timelines() {
 		t := describe(h.branches[id])
 		src.describeEpochs(&t)
+		for _, s := range h.lineage(id) {
+			l := Stretch{Timeline: s.timeline, From: s.from, To: s.to}
+			if s.to == lsnEnd {
+				l.To = 0
+			}
+			t.Lineage = append(t.Lineage, l)
+		}
 		for _, s := range h.reachable(id) {
 			w := Window{Timeline: id, From: s.from, To: s.to}
 			for lsn, at := range map[wal.LSN]*time.Time{s.from: &w.FromTime, s.to: &w.ToTime} {

@@ -6,13 +6,15 @@ import (
 	"strconv"
 
 	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/internal/draw"
 	"github.com/nodedb-go/nodedb/pitr"
 )
 
 func timelinesVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "timelines", Category: "Look", Usage: "show the histories of a node, where they fork, and what is kept of each",
-		Flags: archiveFlags(), Run: runTimelines,
+		Description: "The tree of histories: a timeline stands below the one that it left, behind the\nlast LSN that both share.",
+		Flags:       archiveFlags(), Run: runTimelines,
 	}
 }
 
@@ -26,12 +28,14 @@ func runTimelines(c *cli.Call) error {
 	if err != nil {
 		return err
 	}
-	return c.Answer(d, func(w io.Writer) error { return writeTimelines(w, d) })
+	_, lines := c.Terminal()
+	return c.Answer(d, func(w io.Writer) error { return writeTimelines(w, d, lines) })
 }
 
-func writeTimelines(w io.Writer, d *pitr.Description) error {
+func writeTimelines(w io.Writer, d *pitr.Description, lines bool) error {
 	rows := [][]string{{"TIMELINE", "BEGINS", "FIRST LSN", "LAST LSN", "WRITERS", "SEGMENTS", "SIZE", "BASES", "SINCE", "LAST HOST"}}
-	for _, t := range d.Timelines {
+	for _, b := range draw.Tree(d, lines) {
+		t := b.Timeline
 		begins := "from nothing"
 		if t.Parent != 0 {
 			begins = fmt.Sprintf("timeline %d, after LSN %d", t.Parent, t.ForkLSN)
@@ -40,7 +44,7 @@ func writeTimelines(w io.Writer, d *pitr.Description) error {
 		if t.LastLSN != 0 {
 			last = t.LastLSN.String()
 		}
-		rows = append(rows, []string{t.Timeline.String(), begins, t.FirstLSN.String(), last, strconv.Itoa(t.Epochs),
+		rows = append(rows, []string{b.Label, begins, t.FirstLSN.String(), last, strconv.Itoa(t.Epochs),
 			strconv.Itoa(t.Segments), cli.FormatSize(t.Bytes), strconv.Itoa(len(t.Bases)), cli.FormatTime(t.ClaimedAt), t.Host})
 	}
 	if err := cli.Table(w, rows); err != nil {

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
+
+	ucli "github.com/urfave/cli/v2"
 
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/internal/draw"
 	"github.com/nodedb-go/nodedb/pitr"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -15,7 +20,11 @@ import (
 func windowsVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "windows", Category: "Look", Usage: "show the LSNs and times that can be restored, and the restore points",
-		Flags: archiveFlags(), Run: runWindows,
+		Description: `The ranges as a table, then all of it as a drawing as wide as the terminal, or 80
+columns of plain characters in a pipe. --svg writes a picture for documents that
+follows the reader's light or dark scheme.`,
+		Flags: append(archiveFlags(), &ucli.StringFlag{Name: "svg", Usage: "draw into `FILE` too; it is replaced when it exists"}),
+		Run:   runWindows,
 	}
 }
 
@@ -31,9 +40,21 @@ type windowsDoc struct {
 	Stores   []string       `json:"stores"`
 	Windows  []pitr.Window  `json:"windows"`
 	Points   []pointView    `json:"points"`
+	Bases    []baseView     `json:"bases"`
 	Gaps     []pitr.PlanGap `json:"gaps"`
 	Missing  []pitr.PlanGap `json:"missing"` // holes that no gap object declares
 	Warnings []string       `json:"warnings"`
+	SVG      string         `json:"svg,omitempty"` // file that was written
+
+	history *draw.History
+	columns int
+	blocks  bool
+}
+
+type baseView struct {
+	Timeline wal.Timeline `json:"timeline"`
+	LSN      wal.LSN      `json:"lsn"`
+	Key      string       `json:"key"`
 }
 
 func runWindows(c *cli.Call) error {
@@ -47,16 +68,40 @@ func runWindows(c *cli.Call) error {
 		return err
 	}
 	doc := windowsDoc{NodeID: d.NodeID, Stores: d.Stores, Warnings: d.Warnings,
-		Windows: []pitr.Window{}, Gaps: []pitr.PlanGap{}, Missing: []pitr.PlanGap{}}
+		Windows: []pitr.Window{}, Gaps: []pitr.PlanGap{}, Missing: []pitr.PlanGap{}, Bases: []baseView{}}
 	for _, t := range d.Timelines {
 		doc.Windows = append(doc.Windows, t.Windows...)
 		doc.Gaps = append(doc.Gaps, t.Gaps...)
 		doc.Missing = append(doc.Missing, t.Missing...)
+		for _, b := range t.Bases {
+			doc.Bases = append(doc.Bases, baseView{b.Timeline, b.LSN, b.Key})
+		}
 	}
 	if doc.Points, err = restorePoints(c.Context(), archives); err != nil {
 		return err
 	}
+	if err := doc.draw(c, d); err != nil {
+		return err
+	}
 	return c.Answer(doc, doc.write)
+}
+
+// draw makes the picture, and writes it into the file of --svg.
+func (d *windowsDoc) draw(c *cli.Call, of *pitr.Description) error {
+	var marks []draw.Mark
+	for _, p := range d.Points {
+		marks = append(marks, draw.Mark{Timeline: p.Timeline, Name: p.Name, LSN: p.LSN})
+	}
+	d.history = draw.New(of, marks)
+	d.columns, d.blocks = c.Terminal()
+	if d.SVG = c.String("svg"); d.SVG == "" {
+		return nil
+	}
+	var picture bytes.Buffer
+	if err := d.history.SVG(&picture); err != nil {
+		return err
+	}
+	return os.WriteFile(d.SVG, picture.Bytes(), 0o644)
 }
 
 // describe is pitr.Describe that does not take a mistyped node for an empty one.
@@ -123,6 +168,18 @@ func (d *windowsDoc) write(w io.Writer) error {
 			return err
 		}
 	}
+	if len(d.history.Rows) > 0 {
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+		if err := d.history.Text(w, d.columns, d.blocks); err != nil {
+			return err
+		}
+	}
+	return d.writeNotes(w)
+}
+
+func (d *windowsDoc) writeNotes(w io.Writer) error {
 	lines := []string{}
 	for _, g := range d.Gaps {
 		lines = append(lines, fmt.Sprintf("gap: LSN %d to %d of timeline %d is declared lost", g.From, g.To, g.Timeline))
