@@ -65,6 +65,9 @@ type ArchiverOptions struct {
 	// OnAdvance is called, from the Archiver's goroutines and without locks,
 	// after Archived or Releasable has grown. It must not block.
 	OnAdvance func()
+	// OnShed is called in the same way after segments up to last were given
+	// up. Meanwhile nothing else is shed.
+	OnShed func(last wal.LSN)
 }
 
 func (o *ArchiverOptions) withDefaults() ArchiverOptions {
@@ -86,6 +89,9 @@ func (o *ArchiverOptions) withDefaults() ArchiverOptions {
 	}
 	if d.OnAdvance == nil {
 		d.OnAdvance = func() {}
+	}
+	if d.OnShed == nil {
+		d.OnShed = func(wal.LSN) {}
 	}
 	setDefault(&d.Parallel, 2)
 	setDefault(&d.BudgetBytes, 4<<30)

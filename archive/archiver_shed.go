@@ -50,7 +50,7 @@ func (a *Archiver) mustShed() bool {
 // then the segment is released. A store that does not answer gets the gap
 // object before anything after the gap counts as archived there. When the
 // journal cannot hold it, only the gap objects themselves release.
-// The caller holds mu.
+// The caller holds mu, which is released meanwhile.
 func (a *Archiver) shedOldest() {
 	it := a.track.items[a.track.released]
 	var pending []*storeRun
@@ -78,6 +78,11 @@ func (a *Archiver) shedOldest() {
 	}
 	a.shedErr = failed
 	a.advance()
+	if failed == nil {
+		a.mu.Unlock()
+		a.opts.OnShed(it.seg.Last)
+		a.mu.Lock()
+	}
 }
 
 // shedIn makes the gap known for one store; nil when it is durable somewhere.

@@ -38,7 +38,7 @@ func (n *Node) startArchive() error {
 		JournalDir: n.path(archiveDir), FS: n.opts.FS,
 		Parallel: n.opts.ArchiveParallel, BudgetBytes: n.opts.WALBudget, Policy: n.opts.OnArchiveStall,
 		Logger: n.logger, Clock: n.opts.Clock,
-		OnAdvance: n.archiveAdvanced,
+		OnAdvance: n.archiveAdvanced, OnShed: n.wasShed,
 	})
 	if err != nil {
 		return fmt.Errorf("start the archiver: %w", err)

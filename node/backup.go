@@ -5,47 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/nodedb-go/nodedb/archive"
-	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/wal"
 )
-
-// BaseStatus is what the node's base backups have done since Open.
-type BaseStatus struct {
-	Taken    uint64           `json:"taken"`
-	Failed   uint64           `json:"failed"`
-	Last     archive.BaseInfo `json:"last"`
-	LastTime time.Time        `json:"last_time"`
-	LastErr  string           `json:"last_error,omitempty"`
-}
-
-type baseStatus struct {
-	mu sync.Mutex
-	s  BaseStatus
-}
-
-func (b *baseStatus) observe(info archive.BaseInfo, at time.Time, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err != nil {
-		b.s.Failed++
-		b.s.LastErr = err.Error()
-		return
-	}
-	b.s.Taken++
-	b.s.Last, b.s.LastTime, b.s.LastErr = info, at, ""
-}
-
-func (b *baseStatus) status() BaseStatus {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.s
-}
 
 // exportDir holds the linked files of a base while it is uploaded.
 const exportDir = "export"
@@ -164,81 +128,4 @@ func (n *Node) export(ctx context.Context, s *shard, in *archive.BaseInput) erro
 	}
 	in.VShards = append(in.VShards, archive.BaseVShard{ID: s.id, Applied: files.Applied, Dir: dst, Files: files.Names})
 	return nil
-}
-
-// seedRetry is the pause after a first base that failed.
-const seedRetry = 10 * time.Second
-
-// runBases takes bases on schedule, and the first one at once when the archive
-// was attached to a node that has history. A failed one is tried again after a
-// tenth of the interval.
-func (n *Node) runBases() {
-	if len(n.opts.Stores) == 0 || n.opts.BaseInterval <= 0 && !n.seedBase {
-		return
-	}
-	wait := n.opts.BaseInterval
-	if n.seedBase {
-		wait = 0
-	}
-	for n.sleep(wait) {
-		wait = n.opts.BaseInterval
-		if last := n.bases.status().Last.LSN; last != 0 {
-			if n.seedBase = false; wait <= 0 {
-				return // one was taken by hand
-			}
-			if n.log.Durable() <= last+1 {
-				continue // nothing was written since
-			}
-		}
-		if _, err := n.backup(n.ctx); err != nil {
-			if wait = n.opts.BaseInterval / 10; n.seedBase {
-				wait = seedRetry
-			}
-			n.logger.Error("scheduled base backup failed", "err", err, "retry_after", wait)
-			continue
-		}
-		if n.seedBase {
-			n.seeded()
-		}
-		if n.seedBase = false; n.opts.BaseInterval <= 0 {
-			return
-		}
-	}
-}
-
-// seedName marks, in the archive's local directory, that the archive was
-// attached late and still lacks its first base.
-const seedName = "needs-base"
-
-// needSeed records that the archive must begin with a base, before it is claimed:
-// a crash or a short run in between must not forget it.
-func (n *Node) needSeed() error {
-	fs, path := n.opts.FS, n.path(archiveDir, seedName)
-	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return fmt.Errorf("record that a base is due: %w", err)
-	}
-	if err := errors.Join(f.Sync(), f.Close(), durable.SyncDir(fs, n.path(archiveDir))); err != nil {
-		return fmt.Errorf("record that a base is due: %w", err)
-	}
-	return nil
-}
-
-// seeded forgets it. A crash before leaves the mark, and costs one more base.
-func (n *Node) seeded() {
-	if err := n.opts.FS.Remove(n.path(archiveDir, seedName)); err != nil {
-		n.logger.Warn("remove the mark of a base that is due", "err", err)
-	}
-}
-
-// sleep reports false when the node closes first.
-func (n *Node) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-n.ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

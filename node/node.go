@@ -60,12 +60,14 @@ type Node struct {
 	checkpoints  checkpointStatus
 	bases        baseStatus
 	known        *archive.KnownObjects
-	seedBase     bool // the archive lacks what was truncated before it was attached
+	seedBase     bool          // a base is due at once; owned by runBases after Open
+	shedUpTo     atomic.Uint64 // last LSN that was given up
 	pins         pins
 	ballast      ballast
 
 	watermarks struct{ checkpointed, truncated atomic.Uint64 }
 	advanced   chan struct{} // capacity 1: the archive advanced
+	shed       chan struct{} // capacity 1: the archiver gave up a segment
 	diskFull   chan struct{} // capacity 1: a write or a flush met a full disk
 
 	closeOnce sync.Once
@@ -90,6 +92,7 @@ func Open(dir string, options *Options) (_ *Node, err error) {
 		dir: dir, opts: o, logger: o.Logger,
 		cutSlot:  make(chan struct{}, 1),
 		advanced: make(chan struct{}, 1),
+		shed:     make(chan struct{}, 1),
 		diskFull: make(chan struct{}, 1),
 		known:    archive.NewKnownObjects(),
 	}

@@ -350,7 +350,8 @@ func shedThenBase(t *testing.T, outage bool) {
 		checkGapsFirst(t, order, lost)
 		mu.Unlock()
 	}
-	_, err := plan(t, store, pitr.Target{LSN: last})
+	// The first LSN behind the gap is before every base that could be taken.
+	_, err := plan(t, store, pitr.Target{LSN: lost[len(lost)-1].Last + 1})
 	var gap *pitr.GapError
 	if !errors.As(err, &gap) || gap.Declared == "" || gap.From < lost[0].First || gap.To > lost[len(lost)-1].Last || gap.Nearest.Before == nil {
 		t.Fatalf("plan across the gap = %v, want a *GapError that names %v", err, lost)
@@ -360,9 +361,9 @@ func shedThenBase(t *testing.T, outage bool) {
 		t.Fatalf("digest before the gap = %s, want %s", result.Digest, early.Digest)
 	}
 	closeNode(t, r)
-	if _, err := n.Backup(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	await(t, "the node's own base behind the gap", func() bool {
+		return n.Status().Bases.Last.LSN > lost[len(lost)-1].Last
+	})
 	put(t, n, "later", 20)
 	late := digest(t, n)
 	sealArchived(t, n)
