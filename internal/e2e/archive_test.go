@@ -321,15 +321,20 @@ func shedThenBase(t *testing.T, outage bool) {
 		}
 		return archivetest.None
 	})
-	for round := 0; n.Status().Archive.Stores[0].Shed == 0; round++ {
+	stalled := func() bool {
+		st := n.Status().Archive
+		return st.WaitingBytes > st.BudgetBytes || st.Stores[0].Shed > 0
+	}
+	for round := 0; !stalled(); round++ {
 		if round == 50 {
-			t.Fatalf("nothing was shed: %+v", n.Status().Archive)
+			t.Fatalf("the budget is not used up: %+v", n.Status().Archive)
 		}
 		put(t, n, fmt.Sprintf("during%d-", round), 5)
 		if !outage {
 			await(t, "all uploads but one", func() bool { st := n.Status().Archive.Stores[0]; return st.Queued <= 1 || st.Shed > 0 })
 		}
 	}
+	await(t, "a shed segment", func() bool { return n.Status().Archive.Stores[0].Shed > 0 })
 	await(t, "truncation of what was shed", func() bool {
 		if _, err := n.Checkpoint(t.Context()); err != nil {
 			t.Fatal(err)
