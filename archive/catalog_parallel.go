@@ -11,11 +11,16 @@ const catalogParallel = 16
 // forEach runs f for 0 to n-1, a bounded number at a time, and returns the
 // first error after all have ended; the others' contexts are cancelled then.
 func forEach(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	return forEachOf(ctx, catalogParallel, n, f)
+}
+
+// forEachOf is forEach with its own bound.
+func forEachOf(ctx context.Context, width, n int, f func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := make(chan int)
 	var wg sync.WaitGroup
-	for range min(n, catalogParallel) {
+	for range min(n, width) {
 		wg.Go(func() {
 			for i := range next {
 				if err := f(ctx, i); err != nil {

@@ -19,7 +19,7 @@ func archiveVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "archive", Category: careCategory, Usage: "look after a node's archive",
 		Verbs: []*cli.Verb{
-			archiveListVerb(), archiveStatusVerb(), archivePushVerb(),
+			archiveListVerb(), archiveStatusVerb(), archivePushVerb(), archiveCopyVerb(),
 			{
 				Name: "verify", Usage: "read every object again and check all that can be checked",
 				Flags: append(lookFlags(), &ucli.IntFlag{Name: "parallel", Value: 4, Usage: "objects read at a time"}),

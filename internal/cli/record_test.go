@@ -72,7 +72,7 @@ func TestTouches(t *testing.T) {
 func TestArchiveURLs(t *testing.T) {
 	var got []string
 	app := &App{Name: "x", Verbs: []*Verb{{Name: "v", Flags: []ucli.Flag{ArchiveFlag()}, Run: func(c *Call) error {
-		got = c.archiveURLs()
+		got = c.storeURLs("archive")
 		return nil
 	}}}}
 	t.Setenv("NODEDB_ARCHIVE", "file:///a,b/c, s3://x/y?k=1,2;optional,mem://")

@@ -37,9 +37,11 @@ func (s Stores) Close() error {
 
 // OpenStores opens the stores of --archive; none when the flag is not given.
 // It makes no request.
-func (c *Call) OpenStores() (Stores, error) {
+func (c *Call) OpenStores() (Stores, error) { return c.openStores("archive") }
+
+func (c *Call) openStores(flag string) (Stores, error) {
 	var stores Stores
-	for _, u := range c.archiveURLs() {
+	for _, u := range c.storeURLs(flag) {
 		s, o, err := archive.OpenStore(c.Context(), u)
 		if err != nil {
 			return nil, errors.Join(Hint(err, "%s", urlHint(u)), stores.Close())
@@ -60,11 +62,11 @@ func urlHint(u string) string {
 // nextURL is a comma that ends a URL: one with a scheme behind it.
 var nextURL = regexp.MustCompile(`,\s*[a-z][a-z0-9+.-]*://`)
 
-// archiveURLs are the values of --archive. One value may hold several URLs, as
-// in the environment variable, separated by commas.
-func (c *Call) archiveURLs() []string {
+// storeURLs are the values of a flag. One value may hold several URLs, as in
+// the environment variable, separated by commas.
+func (c *Call) storeURLs(flag string) []string {
 	var out []string
-	for _, v := range c.flags.StringSlice("archive") {
+	for _, v := range c.flags.StringSlice(flag) {
 		for v != "" {
 			next := nextURL.FindStringIndex(v)
 			if next == nil {
@@ -82,12 +84,17 @@ func (c *Call) archiveURLs() []string {
 // which must be given. Without --node-id the node is the only one in the
 // stores. Close the stores afterwards.
 func (c *Call) OpenArchives() ([]*archive.Archive, Stores, error) {
-	stores, err := c.OpenStores()
+	return c.OpenArchivesOf("archive")
+}
+
+// OpenArchivesOf is OpenArchives for the stores of another flag.
+func (c *Call) OpenArchivesOf(flag string) ([]*archive.Archive, Stores, error) {
+	stores, err := c.openStores(flag)
 	if err != nil {
 		return nil, nil, err
 	}
 	if len(stores) == 0 {
-		return nil, nil, Hint(Usagef("no archive given"), "name it with --archive URL or NODEDB_ARCHIVE")
+		return nil, nil, Hint(Usagef("no archive given"), "name it with --%s URL or %s", flag, EnvName(flag))
 	}
 	archives, err := c.archivesIn(stores)
 	if err != nil {
