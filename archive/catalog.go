@@ -75,6 +75,8 @@ type Catalog struct {
 	Pins     []PinEntry     // by name
 	Indexes  []IndexEntry   // by timeline, first LSN
 	Catalogs []CatalogEntry // by timeline, sequence
+	Ledgers  []LedgerEntry  // by sequence
+	Proofs   []ProofEntry   // by timeline, LSN
 
 	// Foreign are objects below the node's prefix, outside obj/, that this
 	// program would not have named so. They are never touched.
@@ -204,6 +206,10 @@ func (c *Catalog) add(k Key, o Object) {
 		c.Indexes = append(c.Indexes, IndexEntry{k, o})
 	case CatalogKey:
 		c.Catalogs = append(c.Catalogs, CatalogEntry{k, o})
+	case LedgerKey:
+		c.Ledgers = append(c.Ledgers, LedgerEntry{k, o})
+	case ProofKey:
+		c.Proofs = append(c.Proofs, ProofEntry{k, o})
 	case EpochKey:
 		c.Claims = append(c.Claims, EpochEntry{k, o})
 	case ObjKey, FormatKey:

@@ -26,6 +26,9 @@ func goldens() map[string]any {
 			Incarnation: "00112233445566778899aabbccddeeff", Host: "h", ClaimedAt: goldenTime},
 		"gap.json": &GapInfo{Version: 1, NodeID: "n1", Timeline: 2, First: 5, Last: 9, Epoch: 3, Reason: "shed", DeclaredAt: goldenTime},
 		"pin.json": &PinInfo{Version: 1, NodeID: "n1", Name: "audit", Timeline: 2, LSN: 7, Reason: "audit", CreatedAt: goldenTime},
+		"proof.json": &ProofInfo{Version: 1, NodeID: "n1", ID: "a1", Target: "latest", Seed: 7, Timeline: 2, LSN: 100, Time: goldenTime,
+			Verdict: VerdictEqual, Digest: strings.Repeat("ab", 32), Entries: 7, Published: strings.Repeat("ab", 32), Sources: []string{"base"},
+			BaseLSN: 90, Segments: 3, Records: 10, Bytes: 4000, Seconds: 1.5, Stores: []string{"mem://"}, Tool: "pitr-restore 1", Host: "h", StartedAt: goldenTime},
 		"manifest.json": &Manifest{Version: 1, NodeID: "n1", ID: "0123456789abcdef", Timeline: 2, Epoch: 3, LSN: 100, Time: goldenTime,
 			Digest: strings.Repeat("ab", 32), Entries: 7, CreatedAt: goldenTime,
 			VShards: []ManifestVShard{{ID: 0, Applied: 90, Files: []ManifestFile{{Name: "000004.sst", Bytes: 3000,
@@ -43,6 +46,9 @@ func decodeGolden(name string, data []byte) (any, error) {
 		return &g, err
 	case "pin.json":
 		p, err := decodePin(data, "n1", "audit")
+		return &p, err
+	case "proof.json":
+		p, err := decodeProof(data, "n1", ProofKey{Timeline: 2, LSN: 100, ID: "a1"})
 		return &p, err
 	}
 	return decodeManifest(data, "n1", BaseKey{Timeline: 2, LSN: 100, ID: "0123456789abcdef"})
@@ -72,7 +78,7 @@ func TestGoldenObjects(t *testing.T) {
 // FuzzObjects: no input panics a decoder, and what one accepts it writes back
 // so that it is read as the same.
 func FuzzObjects(f *testing.F) {
-	names := []string{"epoch.json", "gap.json", "pin.json", "manifest.json"}
+	names := []string{"epoch.json", "gap.json", "pin.json", "manifest.json", "proof.json"}
 	for i, name := range names {
 		data, err := os.ReadFile(filepath.Join("testdata", "v1", name))
 		if err != nil {

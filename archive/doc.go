@@ -22,6 +22,8 @@
 //	nodedb/v1/<node>/pin/<name>.json                            not to be pruned
 //	nodedb/v1/<node>/index/<timeline8>/<first16>-<last16>-<sha16>.parquet
 //	nodedb/v1/<node>/catalog/<timeline8>/<seq16>.json.zst
+//	nodedb/v1/<node>/verify/<seq16>.json.zst                    which object was verified when
+//	nodedb/v1/<node>/proof/<timeline8>/<lsn16>-<id>.json        what a drill rebuilt and compared
 //
 // LSN ranges are inclusive. sha16 is the head of the SHA-256 of the segment
 // before compression. A reader passes over names that it cannot parse and

@@ -87,6 +87,10 @@ func parseKey(path string) (Key, string) {
 	case "catalog":
 		k = CatalogKey{Timeline: f.timeline(), Seq: f.hex(16)}
 		f.literal(".json.zst")
+	case "verify":
+		k = f.ledger()
+	case "proof":
+		k = f.proof()
 	default:
 		return nil, "is of no kind that this program knows"
 	}

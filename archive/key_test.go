@@ -48,6 +48,8 @@ var goldenKeys = []struct {
 	{archive.PinKey{Name: "a.json"}, "pin/a.json.json"},
 	{archive.IndexKey{Timeline: 1, First: 1, Last: 2, SHA16: archive.Short(sumOf())},
 		"index/00000001/0000000000000001-0000000000000002-" + hexHas + ".parquet"},
+	{archive.LedgerKey{Seq: 1}, "verify/0000000000000001.json.zst"},
+	{archive.ProofKey{Timeline: 1, LSN: 0x10, ID: "a1"}, "proof/00000001/0000000000000010-a1.json"},
 	{archive.CatalogKey{Timeline: 1, Seq: 0}, "catalog/00000001/0000000000000000.json.zst"},
 }
 

@@ -9,6 +9,9 @@ import (
 	"github.com/nodedb-go/nodedb/wal"
 )
 
+// anyDigestRecord is the source of a digest that was met during the replay.
+const anyDigestRecord = "a digest record"
+
 // prove reads the whole state, adds up its digest and holds it against
 // everything that was published about exactly this LSN.
 func (r *restore) prove(ctx context.Context, rp *replayer) error {
@@ -19,7 +22,7 @@ func (r *restore) prove(ctx context.Context, rp *replayer) error {
 	r.result.Digest, r.result.Entries, r.result.ProvenBy = sum.String(), sum.Entries(), []string{}
 	published := append([]PlanDigest(nil), r.plan.Digests...)
 	for _, d := range append(rp.digests, r.readProof(ctx, rp)...) {
-		published = append(published, PlanDigest{Sum: hex.EncodeToString(d.Sum[:]), Entries: d.Entries, Source: "a digest record"})
+		published = append(published, PlanDigest{Sum: hex.EncodeToString(d.Sum[:]), Entries: d.Entries, Source: anyDigestRecord})
 	}
 	for _, p := range published {
 		if p.Sum != r.result.Digest || p.Entries != r.result.Entries {

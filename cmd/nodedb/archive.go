@@ -38,7 +38,7 @@ func lookFlags() []ucli.Flag {
 func archiveListVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "ls", Usage: "list what the archive holds", Run: runArchiveList,
-		Flags: append(lookFlags(), &ucli.StringFlag{Name: "kind", Value: "all", Usage: "`all`, segments, bases, epochs, gaps, pins or foreign"}),
+		Flags: append(lookFlags(), &ucli.StringFlag{Name: "kind", Value: "all", Usage: "`all`, segments, bases, epochs, gaps, pins, ledgers, proofs or foreign"}),
 	}
 }
 
@@ -51,12 +51,12 @@ type objectView struct {
 	Note  string    `json:"note,omitempty"`
 }
 
-var archiveKinds = map[string]bool{"all": true, "segments": true, "bases": true, "epochs": true, "gaps": true, "pins": true, "foreign": true}
+var archiveKinds = map[string]bool{"all": true, "segments": true, "bases": true, "epochs": true, "gaps": true, "pins": true, "ledgers": true, "proofs": true, "foreign": true}
 
 func runArchiveList(c *cli.Call) error {
 	kind := c.String("kind")
 	if !archiveKinds[kind] {
-		return cli.Usagef("--kind is %q, want all, segments, bases, epochs, gaps, pins or foreign", kind)
+		return cli.Usagef("--kind is %q, want all, segments, bases, epochs, gaps, pins, ledgers, proofs or foreign", kind)
 	}
 	archives, stores, err := c.OpenArchives()
 	if err != nil {
@@ -124,6 +124,12 @@ func listCatalog(a *archive.Archive, catalog *archive.Catalog, kind string) []ob
 	}
 	for _, p := range catalog.Pins {
 		add("pin", p.Object, "")
+	}
+	for _, l := range catalog.Ledgers {
+		add("ledger", l.Object, "what was verified when")
+	}
+	for _, p := range catalog.Proofs {
+		add("proof", p.Object, fmt.Sprintf("of a drill at LSN %d", p.LSN))
 	}
 	for _, f := range catalog.Foreign {
 		add("foreign", f, "not ours, never touched")

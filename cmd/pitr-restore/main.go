@@ -2,7 +2,7 @@
 // history, and shows what that history holds.
 //
 // It needs nothing but the archive: no running node, no index, no catalog. It
-// never changes the archive.
+// changes nothing in the archive; a drill adds its proof.
 package main
 
 import (
@@ -25,7 +25,7 @@ window, 5 gap, 6 store unreachable, 7 ambiguous timeline, 8 cold storage.`,
 		Classifiers: []cli.Classifier{cli.ClassifyStorage},
 		Verbs: []*cli.Verb{
 			windowsVerb(), timelinesVerb(), catVerb(), historyVerb(),
-			planVerb(), explainVerb(), restoreVerb(), verifyVerb(),
+			planVerb(), explainVerb(), restoreVerb(), drillVerb(), verifyVerb(),
 			cli.CompletionVerb("pitr-restore"),
 		},
 	}
