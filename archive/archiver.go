@@ -50,6 +50,11 @@ type ArchiverOptions struct {
 	// durable record of what is shed.
 	JournalDir string
 
+	// Recipients are for whom segments are encrypted; nil: not at all, which
+	// a store with encrypted objects refuses unless AllowPlain is set.
+	Recipients *Recipients
+	AllowPlain bool
+
 	FS             vfs.FS           // default vfs.Default
 	Parallel       int              // uploads at a time for each store; default 2, at most 64
 	BudgetBytes    int64            // sealed, not archived WAL; default 4 GiB

@@ -61,6 +61,9 @@ func (s *storeRun) settle() error {
 	if err := s.checkFence(ctx); err != nil {
 		return err
 	}
+	if err := settleRecipients(ctx, s.Store, s.a.opts.Epoch.NodeID, s.a.opts.Recipients, s.a.opts.AllowPlain); err != nil {
+		return err
+	}
 	from, list := s.listFrom()
 	if !list {
 		return nil
@@ -215,7 +218,7 @@ func (s *storeRun) judgeAhead(ctx context.Context, it *item) error {
 	var odd []SegmentKey
 	s.a.mu.Lock()
 	for _, k := range s.ahead {
-		if k.First <= it.seg.Last && k.Last >= it.seg.First && k != it.key {
+		if k.First <= it.seg.Last && k.Last >= it.seg.First && k.Content() != it.key {
 			odd = append(odd, k)
 		}
 	}
@@ -225,16 +228,16 @@ func (s *storeRun) judgeAhead(ctx context.Context, it *item) error {
 
 // matched is what a listing says of our segments.
 type matched struct {
-	present map[SegmentKey]struct{} // they are there
-	odd     []SegmentKey            // overlap ours under another name
-	ahead   []SegmentKey            // end after all that was added so far
+	present map[SegmentKey][]SegmentKey // they are there, under these names
+	odd     []SegmentKey                // overlap ours under another name
+	ahead   []SegmentKey                // end after all that was added so far
 }
 
 func (s *storeRun) match(spans []span) (m matched) {
 	a := s.a
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	m.present = make(map[SegmentKey]struct{})
+	m.present = make(map[SegmentKey][]SegmentKey)
 	items, i := a.track.items, 0
 	for _, sp := range spans {
 		if sp.segment == nil {
@@ -249,8 +252,8 @@ func (s *storeRun) match(spans []span) (m matched) {
 		for k := i; k < len(items) && items[k].seg.First <= sp.last; k++ {
 			switch {
 			case items[k].hole:
-			case items[k].key == *sp.segment:
-				m.present[*sp.segment] = struct{}{}
+			case items[k].key == sp.segment.Content():
+				m.present[items[k].key] = append(m.present[items[k].key], *sp.segment)
 			default:
 				m.odd = append(m.odd, *sp.segment)
 			}

@@ -21,8 +21,9 @@ type storeRun struct {
 	settling bool  // a worker is at that
 	holes    []gap // LSNs before the first item that this store lacks
 	// present are the segments that were found in the store at the start; a
-	// create that would only be answered with ErrExists is left out.
-	present map[SegmentKey]struct{}
+	// create that would only be answered with ErrExists is left out. By content:
+	// the names that it has there.
+	present map[SegmentKey][]SegmentKey
 	ahead   []SegmentKey // were there at the start, beyond all that was added then
 
 	done       int     // items before it are done here
@@ -85,7 +86,7 @@ func (s *storeRun) do(j job) error {
 	case j.p.state == shed:
 		return s.declareItem(j.it, j.p.reason)
 	case j.p.state == uploaded:
-		return s.verifyItem(j.it, j.p.proof)
+		return s.verifyItem(j.it, j.p.sent)
 	}
 	return s.uploadItem(j.it)
 }

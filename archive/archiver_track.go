@@ -74,8 +74,14 @@ type progress struct {
 	recorded bool // the shed is durable: the WAL may be released
 	attempts int
 	due      time.Time
-	proof    *proof // of what was uploaded
-	reason   string // of a shed
+	sent     *upload // what was, or may have been, uploaded; nil when nothing is known
+	reason   string  // of a shed
+}
+
+// upload is one object that was sent for an item, and what its bytes were.
+type upload struct {
+	key   SegmentKey
+	proof proof
 }
 
 // state of an item in a store. Verified and declared are final.
@@ -166,11 +172,14 @@ func (a *Archiver) segmentItem(seg wal.Segment, key SegmentKey) *item {
 		if !ok || l.First != seg.First {
 			continue
 		}
+		there, ours := l.object(key)
 		switch {
-		case l.Kind == lineVerified && l.Key == key.String():
+		case l.Kind == lineVerified && ours:
 			p.state = verified
-		case l.Kind == lineUploaded && l.Key == key.String() && l.Proof != nil:
-			p.state, p.proof = uploaded, l.Proof
+		case l.Kind == lineUploaded && ours && l.Proof != nil:
+			p.state, p.sent = uploaded, &upload{there, *l.Proof}
+		case l.Kind == lineUploading && ours && there.Age.Encrypted() && l.Proof != nil:
+			p.sent = &upload{there, *l.Proof}
 		case l.Kind == lineShed:
 			p.state, p.recorded, p.reason = shed, true, shedReason
 		case l.Kind == lineDeclared:

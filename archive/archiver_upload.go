@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/nodedb-go/nodedb/wal"
@@ -18,41 +19,6 @@ type localError struct{ err error }
 
 func (e *localError) Error() string { return e.err.Error() }
 func (e *localError) Unwrap() error { return e.err }
-
-// sealedObject is a compressed object in memory, and what it is.
-type sealedObject struct {
-	chunks
-	info   SealInfo
-	proof  proof
-	memory *budget
-	held   int64
-}
-
-func (o *sealedObject) free() {
-	o.chunks.free()
-	o.memory.release(o.held)
-}
-
-// sealBytes compresses src, of rawBytes bytes, into memory taken from m.
-func sealBytes(ctx context.Context, m *budget, src io.Reader, rawBytes int64) (*sealedObject, error) {
-	// Data that does not compress grows by its frame headers and seek table.
-	held, err := m.acquire(ctx, rawBytes+rawBytes/64+chunkBytes)
-	if err != nil {
-		return nil, err
-	}
-	o := &sealedObject{memory: m, held: held}
-	sum := sha256.New()
-	if o.info, err = Seal(io.MultiWriter(&o.chunks, sum), &ctxReader{ctx, src}); err != nil {
-		o.free()
-		return nil, err
-	}
-	o.proof = proof{Size: o.size, MD5: o.info.SealedMD5[:], SHA256: sum.Sum(nil)}
-	if over := o.held - int64(len(o.parts))*chunkBytes; over > 0 {
-		o.held -= over
-		m.release(over)
-	}
-	return o, nil
-}
 
 // ctxReader ends a long compression when ctx does.
 type ctxReader struct {
@@ -76,7 +42,7 @@ func (s *storeRun) sealSegment(ctx context.Context, seg *wal.Segment) (*sealedOb
 	}
 	defer func() { _ = f.Close() }()
 	// The file may be longer than the segment.
-	o, err := sealBytes(ctx, s.memory, io.LimitReader(f, seg.Bytes), seg.Bytes)
+	o, err := sealBytes(ctx, s.memory, s.a.opts.Recipients, io.LimitReader(f, seg.Bytes), seg.Bytes)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -96,25 +62,41 @@ func (s *storeRun) attempt(bytes int64) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(s.a.ctx, s.a.opts.AttemptTimeout+time.Duration(bytes>>20)*time.Second)
 }
 
+// lookFirst asks what of the segment, or against it, is in the store already.
+func (s *storeRun) lookFirst(it *item) (found bool, err error) {
+	ctx, cancel := s.attempt(it.seg.Bytes)
+	defer cancel()
+	if err := s.judgeAhead(ctx, it); err != nil {
+		return false, err
+	}
+	return s.findEncrypted(ctx, it)
+}
+
 // uploadItem takes a segment from sealed to verified.
 func (s *storeRun) uploadItem(it *item) error {
-	key, full := it.key.String(), Join(s.a.opts.Epoch.NodeID, it.key)
+	if found, err := s.lookFirst(it); found || err != nil {
+		return err
+	}
 	o, err := s.sealSegment(s.a.ctx, &it.seg)
 	if err != nil {
 		return err
 	}
 	defer o.free()
+	key := it.key
+	key.Age = o.age
+	full := Join(s.a.opts.Epoch.NodeID, key)
 	ctx, cancel := s.attempt(o.size)
 	defer cancel()
-	if err := s.judgeAhead(ctx, it); err != nil {
-		return err
-	}
-	_ = s.a.journal.add(s.line(lineUploading, it, nil), false) // a cache
+	sent := &upload{key, o.proof}
+	_ = s.a.journal.add(s.line(lineUploading, it, sent), false) // a cache
 	// Crash here: the object may get there without our knowing. The next
-	// start meets ErrExists and compares.
+	// start meets ErrExists and compares, or finds the encrypted object.
 	s.a.mu.Lock()
-	_, there := s.present[it.key]
+	there := slices.Contains(s.present[it.key], key)
 	s.Attempts++
+	if key.Age.Encrypted() {
+		it.at[s.index].sent = sent
+	}
 	s.a.mu.Unlock()
 	err = ErrExists
 	if !there {
@@ -122,43 +104,43 @@ func (s *storeRun) uploadItem(it *item) error {
 	}
 	if errors.Is(err, ErrExists) {
 		s.a.count(func() { s.Collisions++ })
-		if err := s.compare(ctx, it, full, o.proof); err != nil {
+		if err := s.compare(ctx, it, key, o.proof); err != nil {
 			return err
 		}
-		return s.confirm(ctx, it)
+		return s.confirm(ctx, it, sent)
 	}
 	if err != nil {
 		return fmt.Errorf("upload %s: %w", key, err)
 	}
 	s.a.count(func() {
 		p := &it.at[s.index]
-		p.state, p.proof = uploaded, &o.proof
+		p.state, p.sent = uploaded, sent
 		s.Uploads++
 		s.UploadedBytes += o.size
 	})
 	// Crash here: the next start finds the object in the journal or in the
 	// store, and verifies it.
-	_ = s.a.journal.add(s.line(lineUploaded, it, &o.proof), false) // a cache
-	return s.verify(ctx, it, &o.proof)
+	_ = s.a.journal.add(s.line(lineUploaded, it, sent), false) // a cache
+	return s.verify(ctx, it, sent)
 }
 
 // verifyItem proves an upload whose proof is still to come.
-func (s *storeRun) verifyItem(it *item, want *proof) error {
-	ctx, cancel := s.attempt(want.Size)
+func (s *storeRun) verifyItem(it *item, sent *upload) error {
+	ctx, cancel := s.attempt(sent.proof.Size)
 	defer cancel()
-	return s.verify(ctx, it, want)
+	return s.verify(ctx, it, sent)
 }
 
 // verify asks the store what it has, and believes nothing else. An
 // acknowledged object that is absent or different is uploaded again: absent,
-// that works; different, the create collides and compare decides.
-func (s *storeRun) verify(ctx context.Context, it *item, want *proof) error {
-	full := Join(s.a.opts.Epoch.NodeID, it.key)
-	err := matches(ctx, s.Store, full, want)
+// that works; different, the create collides and compare decides, or the next
+// encryption has another name.
+func (s *storeRun) verify(ctx context.Context, it *item, sent *upload) error {
+	err := matches(ctx, s.Store, Join(s.a.opts.Epoch.NodeID, sent.key), &sent.proof)
 	switch {
 	case errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt):
 		s.a.count(func() {
-			it.at[s.index].state, it.at[s.index].proof = sealed, nil
+			it.at[s.index].state, it.at[s.index].sent = sealed, nil
 			delete(s.present, it.key)
 			s.FalseAcks++
 		})
@@ -166,7 +148,7 @@ func (s *storeRun) verify(ctx context.Context, it *item, want *proof) error {
 	case err != nil:
 		return fmt.Errorf("verify upload: %w", err)
 	}
-	return s.confirm(ctx, it)
+	return s.confirm(ctx, it, sent)
 }
 
 // matches tells whether the object is the sealed bytes that proof describes:
@@ -204,10 +186,12 @@ func matches(ctx context.Context, s Store, full string, want *proof) error {
 
 // compare looks at the object that is there under our segment's name. Equal
 // is success: an earlier answer was lost. The same content compressed
-// differently (by another version) is equal too. Anything else is not ours.
-func (s *storeRun) compare(ctx context.Context, it *item, full string, own proof) error {
+// differently (by another version) is equal too. Anything else is not ours,
+// or damaged: under the name of an encrypted object only its bytes can be.
+func (s *storeRun) compare(ctx context.Context, it *item, key SegmentKey, own proof) error {
+	full := Join(s.a.opts.Epoch.NodeID, key)
 	err := matches(ctx, s.Store, full, &own)
-	if err == nil || !errors.Is(err, ErrCorrupt) {
+	if err == nil || !errors.Is(err, ErrCorrupt) || key.Age.Encrypted() {
 		return err
 	}
 	reason := err.Error()
@@ -242,19 +226,26 @@ func contentSum(ctx context.Context, s Store, full string, bytesMax int64) (sum 
 
 // confirm makes a proven segment count, unless another writer has taken over
 // in the meantime.
-func (s *storeRun) confirm(ctx context.Context, it *item) error {
+func (s *storeRun) confirm(ctx context.Context, it *item, sent *upload) error {
 	if err := s.checkFence(ctx); err != nil {
 		return err
 	}
 	s.a.count(func() { delete(s.present, it.key) })
-	_ = s.a.journal.add(s.line(lineVerified, it, nil), false) // a cache
+	_ = s.a.journal.add(s.line(lineVerified, it, &upload{key: sent.key}), false) // a cache
 	return nil
 }
 
-func (s *storeRun) line(kind string, it *item, p *proof) journalLine {
-	l := journalLine{Kind: kind, Store: s.url, First: it.seg.First, Last: it.seg.Last, Proof: p}
-	if !it.hole {
+// line is a line about it; sent is nil for a gap.
+func (s *storeRun) line(kind string, it *item, sent *upload) journalLine {
+	l := journalLine{Kind: kind, Store: s.url, First: it.seg.First, Last: it.seg.Last}
+	switch {
+	case sent == nil && !it.hole:
 		l.Key = it.key.String()
+	case sent != nil:
+		l.Key = sent.key.String()
+		if sent.proof.Size > 0 {
+			l.Proof = &sent.proof
+		}
 	}
 	return l
 }

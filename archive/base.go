@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,7 +13,10 @@ import (
 )
 
 const (
-	manifestVersion  = 1
+	manifestVersion = 2 // has encrypted files
+	// manifestVersionPlain is what earlier programs read too.
+	manifestVersionPlain = 1
+
 	manifestBytesMax = 256 << 20
 	baseFileBytesMax = 1 << 40
 	baseNameLenMax   = 128
@@ -49,9 +53,11 @@ type ManifestFile struct {
 	SHA256      string `json:"sha256"` // of the file
 	SealedBytes int64  `json:"sealed_bytes"`
 	SealedMD5   string `json:"sealed_md5"`
+	Recipients  string `json:"recipients,omitempty"` // 8 hex digits; empty: not encrypted
 }
 
-// Object is the key under which the file's content is stored.
+// Object is the key under which the file's content was stored for this base.
+// The same content may be there under other keys too, encrypted for others.
 func (f *ManifestFile) Object() (ObjKey, error) {
 	k := ObjKey{Zstd: true}
 	raw, err := hex.DecodeString(f.SHA256)
@@ -59,7 +65,17 @@ func (f *ManifestFile) Object() (ObjKey, error) {
 		return k, errors.New("SHA-256 is not 64 lower-case hex digits")
 	}
 	copy(k.SHA256[:], raw)
-	return k, nil
+	if f.Recipients == "" {
+		return k, nil
+	}
+	sum, err := hex.DecodeString(f.SealedMD5)
+	id, ierr := hex.DecodeString(f.Recipients)
+	if err != nil || ierr != nil || len(sum) != md5.Size || len(id) != len(k.Age.Recipients) || strings.ToLower(f.Recipients) != f.Recipients {
+		return k, errors.New("recipients are not 8 lower-case hex digits")
+	}
+	copy(k.Age.Recipients[:], id)
+	copy(k.Age.MD5[:], sum)
+	return k, k.valid()
 }
 
 // Key is the manifest's own key.

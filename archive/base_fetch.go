@@ -23,6 +23,8 @@ type FetchOptions struct {
 	Parallel int    // files at a time; default 8
 	FS       vfs.FS // default vfs.Default
 	Logger   *slog.Logger
+	// Identities open what is encrypted. May be nil.
+	Identities *Identities
 	// Dir is where the files of a vshard go; default dst/vshard/<4 hex digits>.
 	Dir func(vshard uint16) string
 	// Progress is called after each file, from many goroutines. May be nil.
@@ -68,7 +70,7 @@ func FetchBase(ctx context.Context, s Store, m *Manifest, dst string, opts *Fetc
 	if o.Parallel < 1 || o.Parallel > parallelMax {
 		return fmt.Errorf("archive: %d parallel fetches outside 1 to %d", o.Parallel, parallelMax)
 	}
-	f := &baseFetch{FetchOptions: o, store: s, m: m}
+	f := &baseFetch{FetchOptions: o, store: s, m: m, archive: &Archive{store: s, nodeID: m.NodeID, ids: o.Identities}}
 	f.total.FilesTotal, f.total.BytesTotal, _ = m.Totals()
 	if err := f.all(ctx); err != nil {
 		return err
@@ -78,8 +80,9 @@ func FetchBase(ctx context.Context, s Store, m *Manifest, dst string, opts *Fetc
 
 type baseFetch struct {
 	FetchOptions
-	store Store
-	m     *Manifest
+	store   Store
+	archive *Archive
+	m       *Manifest
 
 	mu    sync.Mutex
 	total BaseProgress
@@ -165,22 +168,44 @@ func (f *baseFetch) right(ctx context.Context, path string, mf *ManifestFile) (b
 	return true, file.Sync()
 }
 
+// download brings the object that the manifest names, or another one of the
+// same content: it may have been encrypted again for others since, and the one
+// that was named taken away.
 func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile) error {
 	k, err := mf.Object()
 	if err != nil {
 		return err
 	}
-	full := Join(f.m.NodeID, k)
-	r, err := f.store.ReadRange(ctx, full, 0, -1)
+	err = f.object(ctx, path, mf, k)
+	if err == nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrKeyMissing) && !errors.Is(err, ErrCorrupt) {
+		return err
+	}
+	others, lerr := f.archive.Copies(ctx, k)
+	if lerr != nil {
+		return errors.Join(err, lerr)
+	}
+	for _, other := range others {
+		if other.ObjKey == k {
+			continue
+		}
+		oerr := f.object(ctx, path, mf, other.ObjKey)
+		if oerr == nil {
+			return nil
+		}
+		if errors.Is(err, ErrNotFound) || !errors.Is(oerr, ErrKeyMissing) {
+			err = oerr
+		}
+	}
+	return err
+}
+
+func (f *baseFetch) object(ctx context.Context, path string, mf *ManifestFile, k ObjKey) error {
+	plain, err := f.archive.OpenContent(ctx, k)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = r.Close() }()
-	plain, err := Unseal(r)
-	if err != nil {
-		return f.placed(full, err)
-	}
 	defer func() { _ = plain.Close() }()
+	full := f.archive.Key(k)
 	tmp := path + fetchSuffix
 	file, err := f.FS.Create(tmp, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -192,7 +217,6 @@ func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile)
 	n, err := io.Copy(io.MultiWriter(sum, file), io.LimitReader(plain, mf.Bytes+1))
 	switch {
 	case err != nil:
-		err = f.placed(full, err)
 	case n != mf.Bytes:
 		err = objectErr(f.store, full, fmt.Sprintf("does not have the %d bytes that the manifest promises", mf.Bytes), nil)
 	case hex.EncodeToString(sum.Sum(nil)) != mf.SHA256:
@@ -209,17 +233,6 @@ func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile)
 	}
 	// Crash here: a complete file under a temporary name, fetched again.
 	return f.FS.Rename(tmp, path)
-}
-
-// placed gives damage that was found while decompressing its place.
-func (f *baseFetch) placed(full string, err error) error {
-	var oe *ObjectError
-	if !errors.As(err, &oe) || oe.Key != "" {
-		return err
-	}
-	damaged := *oe
-	damaged.Store, damaged.Key = f.store.URL(), full
-	return &damaged
 }
 
 func (f *baseFetch) syncDirs() error {

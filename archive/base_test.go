@@ -343,7 +343,7 @@ func TestHostileManifest(t *testing.T) {
 			}
 		})
 	}
-	err := read(t, func(m, _ map[string]any) { m["version"] = 2 })
+	err := read(t, func(m, _ map[string]any) { m["version"] = 3 })
 	if !errors.Is(err, archive.ErrVersion) || errors.Is(err, archive.ErrCorrupt) {
 		t.Errorf("newer version: %v", err)
 	}

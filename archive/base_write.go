@@ -41,7 +41,12 @@ type BaseVShard struct {
 type BaseOptions struct {
 	// Known is what earlier bases of this process put into stores. It saves
 	// hashing and sending SSTs again. May be nil.
-	Known       *KnownObjects
+	Known *KnownObjects
+	// Recipients are for whom the files' contents are encrypted; nil: not at
+	// all, which a store with encrypted objects refuses unless AllowPlain is
+	// set. The manifest is not encrypted.
+	Recipients  *Recipients
+	AllowPlain  bool
 	Parallel    int   // default 2
 	MemoryBytes int64 // compressed bytes held at a time; default 128 MiB
 	// AttemptTimeout bounds one object's requests, plus one second per MiB;
@@ -139,11 +144,19 @@ type baseWriter struct {
 	in     BaseInput
 	memory *budget
 	there  map[ObjKey]int64 // sealed bytes of the objects in the store
+	// encrypted are those of them that are, by content.
+	encrypted map[ObjKey][]ObjKey
 
 	mu      sync.Mutex // guards what is below
 	info    BaseInfo
-	sending map[ObjKey]chan struct{} // closed when the object is there or failed
+	sending map[ObjKey]*sending // by content
 	total   BaseProgress
+}
+
+// sending is one content on its way into the store.
+type sending struct {
+	over chan struct{} // closed when known is set, or sending failed
+	as   knownObject
 }
 
 // plan builds the manifest, without hashes yet.
@@ -154,7 +167,7 @@ func (w *baseWriter) plan() (*Manifest, error) {
 	}
 	e := &w.in.Epoch
 	m := &Manifest{
-		Version: manifestVersion, NodeID: e.NodeID, ID: hex.EncodeToString(id[:]),
+		Version: manifestVersionPlain, NodeID: e.NodeID, ID: hex.EncodeToString(id[:]),
 		Timeline: e.Timeline, Epoch: e.Epoch, LSN: w.in.LSN, Time: w.in.Time.UTC(),
 		Digest: w.in.Digest, Entries: w.in.Entries, CreatedAt: w.Clock().UTC(),
 	}
@@ -179,6 +192,9 @@ func (w *baseWriter) plan() (*Manifest, error) {
 		}
 		m.VShards = append(m.VShards, mv)
 	}
+	if w.Recipients != nil {
+		m.Version = manifestVersion
+	}
 	slices.SortFunc(m.VShards, func(a, b ManifestVShard) int { return int(a.ID) - int(b.ID) })
 	return m, nil
 }
@@ -187,8 +203,17 @@ func (w *baseWriter) plan() (*Manifest, error) {
 // being told ErrExists after sending each of them.
 func (w *baseWriter) known(ctx context.Context) error {
 	w.there = make(map[ObjKey]int64)
-	w.sending = make(map[ObjKey]chan struct{})
-	return w.listObjects(ctx, func(k ObjKey, size int64) { w.there[k] = size })
+	w.sending = make(map[ObjKey]*sending)
+	if err := settleRecipients(ctx, w.store, w.in.Epoch.NodeID, w.Recipients, w.AllowPlain); err != nil {
+		return err
+	}
+	w.encrypted = make(map[ObjKey][]ObjKey)
+	return w.listObjects(ctx, func(k ObjKey, size int64) {
+		w.there[k] = size
+		if k.Age.Encrypted() {
+			w.encrypted[k.Content()] = append(w.encrypted[k.Content()], k)
+		}
+	})
 }
 
 func (w *baseWriter) listObjects(ctx context.Context, yield func(ObjKey, int64)) error {
@@ -250,7 +275,9 @@ func (w *baseWriter) sendFile(ctx context.Context, dir string, id uint16, f *Man
 	}
 	file := knownFile{vshard: id, name: f.Name, bytes: st.Size(), modified: st.ModTime().UnixNano()}
 	url := w.store.URL()
-	if obj, ok := w.Known.find(url, file); ok && w.there[obj.key] == obj.sealedBytes {
+	// What was encrypted for others is sent again: a base must not need keys
+	// that were taken out of use before it.
+	if obj, ok := w.Known.find(url, file); ok && obj.key.Age.Recipients == w.Recipients.ID() && w.there[obj.key] == obj.sealedBytes {
 		f.fill(obj)
 		w.step(f)
 		return nil
@@ -260,8 +287,8 @@ func (w *baseWriter) sendFile(ctx context.Context, dir string, id uint16, f *Man
 		return err
 	}
 	defer obj.free()
-	known := knownObject{key: ObjKey{SHA256: obj.info.SHA256, Zstd: true}, sealedBytes: obj.proof.Size, sealedMD5: hex.EncodeToString(obj.proof.MD5)}
-	if err := w.sendOnce(ctx, known.key, obj); err != nil {
+	known, err := w.sendOnce(ctx, obj)
+	if err != nil {
 		return err
 	}
 	f.fill(known)
@@ -272,6 +299,9 @@ func (w *baseWriter) sendFile(ctx context.Context, dir string, id uint16, f *Man
 
 func (f *ManifestFile) fill(o knownObject) {
 	f.SHA256, f.SealedBytes, f.SealedMD5 = hex.EncodeToString(o.key.SHA256[:]), o.sealedBytes, o.sealedMD5
+	if o.key.Age.Encrypted() {
+		f.Recipients = o.key.Age.Recipients.String()
+	}
 }
 
 func (w *baseWriter) step(f *ManifestFile) {
@@ -291,7 +321,7 @@ func (w *baseWriter) sealFile(ctx context.Context, path string, size int64) (*se
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	obj, err := sealBytes(ctx, w.memory, io.LimitReader(file, size+1), size)
+	obj, err := sealBytes(ctx, w.memory, w.Recipients, io.LimitReader(file, size+1), size)
 	if err == nil && obj.info.Bytes != size {
 		obj.free()
 		return nil, fmt.Errorf("archive: file changed while it was archived: %d bytes, then %d", size, obj.info.Bytes)
@@ -301,41 +331,49 @@ func (w *baseWriter) sealFile(ctx context.Context, path string, size int64) (*se
 
 // sendOnce creates an object, and proves that it is there. Files with the
 // same content wait for the one that sends it.
-func (w *baseWriter) sendOnce(ctx context.Context, k ObjKey, obj *sealedObject) error {
+func (w *baseWriter) sendOnce(ctx context.Context, obj *sealedObject) (knownObject, error) {
+	content := ObjKey{SHA256: obj.info.SHA256, Zstd: true}
 	for {
 		w.mu.Lock()
-		busy, ok := w.sending[k]
+		busy, ok := w.sending[content]
 		if !ok {
-			busy = make(chan struct{})
-			w.sending[k] = busy
+			busy = &sending{over: make(chan struct{})}
+			w.sending[content] = busy
 			w.mu.Unlock()
-			err := w.create(ctx, k, obj)
+			var err error
+			busy.as, err = w.create(ctx, content, obj)
 			if err != nil {
 				w.mu.Lock()
-				delete(w.sending, k)
+				delete(w.sending, content)
 				w.mu.Unlock()
 			}
-			close(busy)
-			return err
+			close(busy.over)
+			return busy.as, err
 		}
 		w.mu.Unlock()
 		select {
-		case <-busy:
+		case <-busy.over:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return knownObject{}, context.Cause(ctx)
 		}
 		w.mu.Lock()
-		_, ok = w.sending[k]
+		_, ok = w.sending[content]
 		w.mu.Unlock()
 		if ok {
-			return nil // it is there
+			return busy.as, nil // it is there
 		}
 	}
 }
 
-func (w *baseWriter) create(ctx context.Context, k ObjKey, obj *sealedObject) error {
+// create makes sure of the object. It returns what is there then, which may be
+// an earlier one of the same content.
+func (w *baseWriter) create(ctx context.Context, k ObjKey, obj *sealedObject) (knownObject, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.AttemptTimeout+time.Duration(obj.size>>20)*time.Second)
 	defer cancel()
+	if known, ok := w.findEncrypted(ctx, k); ok {
+		return known, nil
+	}
+	k.Age = obj.age
 	full := Join(w.in.Epoch.NodeID, k)
 	err := ErrExists
 	if _, ok := w.there[k]; !ok {
@@ -343,10 +381,10 @@ func (w *baseWriter) create(ctx context.Context, k ObjKey, obj *sealedObject) er
 	}
 	fresh := err == nil
 	if err != nil && !errors.Is(err, ErrExists) {
-		return err
+		return knownObject{}, err
 	}
 	if err := w.proveObject(ctx, full, k, obj); err != nil {
-		return err
+		return knownObject{}, err
 	}
 	if fresh {
 		w.mu.Lock()
@@ -354,13 +392,33 @@ func (w *baseWriter) create(ctx context.Context, k ObjKey, obj *sealedObject) er
 		w.info.NewBytes += obj.size
 		w.mu.Unlock()
 	}
-	return nil
+	return knownObject{key: k, sealedBytes: obj.proof.Size, sealedMD5: hex.EncodeToString(obj.proof.MD5)}, nil
+}
+
+// findEncrypted looks for the content among the objects that an earlier base
+// encrypted for the same recipients. One that does not prove well is passed
+// over: it is sent again under another name.
+func (w *baseWriter) findEncrypted(ctx context.Context, content ObjKey) (knownObject, bool) {
+	if w.Recipients == nil {
+		return knownObject{}, false
+	}
+	for _, k := range w.encrypted[content] {
+		if k.Age.Recipients != w.Recipients.ID() {
+			continue
+		}
+		o, err := matchesName(ctx, w.store, Join(w.in.Epoch.NodeID, k), k.Age)
+		if err == nil {
+			return knownObject{key: k, sealedBytes: o.Size, sealedMD5: hex.EncodeToString(o.MD5)}, true
+		}
+		w.Logger.Warn("archived content cannot be used again", "store", w.store.URL(), "key", k.String(), "err", err)
+	}
+	return knownObject{}, false
 }
 
 // proveObject accepts our bytes, or other bytes that decompress to the same.
 func (w *baseWriter) proveObject(ctx context.Context, full string, k ObjKey, obj *sealedObject) error {
 	err := matches(ctx, w.store, full, &obj.proof)
-	if err == nil || !errors.Is(err, ErrCorrupt) {
+	if err == nil || !errors.Is(err, ErrCorrupt) || k.Age.Encrypted() {
 		return err
 	}
 	sum, n, cerr := contentSum(ctx, w.store, full, obj.info.Bytes)

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -16,6 +17,7 @@ import (
 type Archive struct {
 	store  Store
 	nodeID string
+	ids    *Identities // nil: what is encrypted cannot be read
 }
 
 // Open names a node's archive. It makes no request, so it succeeds for a node
@@ -77,6 +79,8 @@ type Catalog struct {
 	Catalogs []CatalogEntry // by timeline, sequence
 	Ledgers  []LedgerEntry  // by sequence
 	Proofs   []ProofEntry   // by timeline, LSN
+	// Recipients are the sets for which objects were encrypted; by id.
+	Recipients []RecipientsEntry
 
 	// Foreign are objects below the node's prefix, outside obj/, that this
 	// program would not have named so. They are never touched.
@@ -135,6 +139,13 @@ type CatalogEntry struct {
 	Object
 }
 
+// RecipientsEntry is a set of recipients, with its object.
+type RecipientsEntry struct {
+	RecipientsKey
+	Object
+	Info RecipientsInfo // zero when the object cannot be used: see Problems
+}
+
 // ObjEntry is content of bases.
 type ObjEntry struct {
 	ObjKey
@@ -143,14 +154,15 @@ type ObjEntry struct {
 
 // Both the key and the object of an entry know its name; the object's is the
 // full one.
-func (e SegmentEntry) String() string { return e.SegmentKey.String() }
-func (e BaseEntry) String() string    { return e.BaseKey.String() }
-func (e GapEntry) String() string     { return e.GapKey.String() }
-func (e EpochEntry) String() string   { return e.EpochKey.String() }
-func (e PinEntry) String() string     { return e.PinKey.String() }
-func (e IndexEntry) String() string   { return e.IndexKey.String() }
-func (e CatalogEntry) String() string { return e.CatalogKey.String() }
-func (e ObjEntry) String() string     { return e.ObjKey.String() }
+func (e SegmentEntry) String() string    { return e.SegmentKey.String() }
+func (e BaseEntry) String() string       { return e.BaseKey.String() }
+func (e GapEntry) String() string        { return e.GapKey.String() }
+func (e EpochEntry) String() string      { return e.EpochKey.String() }
+func (e PinEntry) String() string        { return e.PinKey.String() }
+func (e IndexEntry) String() string      { return e.IndexKey.String() }
+func (e CatalogEntry) String() string    { return e.CatalogKey.String() }
+func (e ObjEntry) String() string        { return e.ObjKey.String() }
+func (e RecipientsEntry) String() string { return e.RecipientsKey.String() }
 
 // objPrefix holds most objects and tells a catalog nothing.
 const objPrefix = "obj/"
@@ -188,7 +200,10 @@ func (a *Archive) Catalog(ctx context.Context) (*Catalog, error) {
 	if err := a.readEpochs(ctx, c); err != nil {
 		return nil, err
 	}
-	c.finish()
+	if err := a.readRecipients(ctx, c); err != nil {
+		return nil, err
+	}
+	c.finish(a.ids)
 	return c, nil
 }
 
@@ -212,6 +227,8 @@ func (c *Catalog) add(k Key, o Object) {
 		c.Proofs = append(c.Proofs, ProofEntry{k, o})
 	case EpochKey:
 		c.Claims = append(c.Claims, EpochEntry{k, o})
+	case RecipientsKey:
+		c.Recipients = append(c.Recipients, RecipientsEntry{RecipientsKey: k, Object: o})
 	case ObjKey, FormatKey:
 	}
 }
@@ -242,8 +259,43 @@ func (a *Archive) readEpochs(ctx context.Context, c *Catalog) error {
 	return nil
 }
 
-// finish cuts what fenced epochs wrote and puts everything in order.
-func (c *Catalog) finish() {
+// readRecipients reads the sets of recipients, a few at a time.
+func (a *Archive) readRecipients(ctx context.Context, c *Catalog) error {
+	problems := make([]error, len(c.Recipients))
+	err := forEach(ctx, len(c.Recipients), func(ctx context.Context, i int) (err error) {
+		c.Recipients[i].Info, err = ReadRecipients(ctx, a.store, a.nodeID, c.Recipients[i].ID)
+		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) {
+			problems[i] = err
+			return nil
+		}
+		return err
+	})
+	for _, p := range problems {
+		if p != nil {
+			c.Problems = append(c.Problems, p)
+		}
+	}
+	return err
+}
+
+// MayOpen tells whether the identities belong to the recipients of an object,
+// as far as that can be told without trying. What is not encrypted, everybody
+// opens.
+func (c *Catalog) MayOpen(ids *Identities, enc Age) bool {
+	if !enc.Encrypted() {
+		return true
+	}
+	for _, r := range c.Recipients {
+		if r.ID == enc.Recipients && r.Info.Version != 0 {
+			return ids.mayOpen(r.Info.Recipients)
+		}
+	}
+	return ids != nil // nobody says who they are
+}
+
+// finish cuts what fenced epochs wrote and puts everything in order. Of
+// segments with one content, those that ids may open come first.
+func (c *Catalog) finish(ids *Identities) {
 	slices.SortFunc(c.Epochs, func(x, y EpochInfo) int { return cmp.Compare(x.Epoch, y.Epoch) })
 	for i := range c.Segments {
 		s := &c.Segments[i]
@@ -251,9 +303,21 @@ func (c *Catalog) finish() {
 	}
 	// Listings are ordered by name, and names by these fields; not so for what
 	// a slow store lists late.
+	known := make(map[RecipientsID]int)
+	closed := func(s SegmentEntry) int { // 0 for who may open it, else 1
+		v, ok := known[s.Age.Recipients]
+		if !ok {
+			if !c.MayOpen(ids, s.Age) {
+				v = 1
+			}
+			known[s.Age.Recipients] = v
+		}
+		return v
+	}
 	slices.SortFunc(c.Segments, func(x, y SegmentEntry) int {
 		return cmp.Or(cmp.Compare(x.Timeline, y.Timeline), cmp.Compare(x.First, y.First),
-			cmp.Compare(x.Last, y.Last), cmp.Compare(x.Epoch, y.Epoch), cmp.Compare(x.Object.Key, y.Object.Key))
+			cmp.Compare(x.Last, y.Last), cmp.Compare(x.Epoch, y.Epoch), bytes.Compare(x.SHA16[:], y.SHA16[:]),
+			closed(x)-closed(y), cmp.Compare(x.Object.Key, y.Object.Key))
 	})
 }
 
@@ -272,4 +336,21 @@ func (a *Archive) Objects(ctx context.Context, yield func(ObjEntry) error) error
 		}
 	}
 	return nil
+}
+
+// Copies lists the objects that hold the content of k, whoever they are
+// encrypted for.
+func (a *Archive) Copies(ctx context.Context, k ObjKey) ([]ObjEntry, error) {
+	prefix := NodePrefix(a.nodeID)
+	var out []ObjEntry
+	for o, err := range a.store.List(ctx, a.Key(ObjKey{SHA256: k.SHA256}), "") {
+		if err != nil {
+			return nil, fmt.Errorf("list copies of %s: %w", k, err)
+		}
+		got, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
+		if got, ok := got.(ObjKey); ok && err == nil {
+			out = append(out, ObjEntry{got, o})
+		}
+	}
+	return out, nil
 }

@@ -17,13 +17,10 @@ type SegmentInfo struct {
 }
 
 // SegmentInfo reads a segment's preamble and footer, with two requests of a
-// few KiB. What it tells is checked by checksums of its own and against the
+// few KiB (of about 70 KiB where it is encrypted). What it tells is checked by checksums of its own and against the
 // name, but the records in between are not read. Errors are the store's, or
 // match ErrCorrupt or ErrVersion.
 func (a *Archive) SegmentInfo(ctx context.Context, s SegmentEntry) (SegmentInfo, error) {
-	if s.Age {
-		return SegmentInfo{}, fmt.Errorf("read ends of %s: %w: it is encrypted", s.Object.Key, ErrRefused)
-	}
 	info, err := a.segmentInfo(ctx, s)
 	if err != nil {
 		return SegmentInfo{}, a.segmentErr(s.Object.Key, err)
@@ -33,7 +30,7 @@ func (a *Archive) SegmentInfo(ctx context.Context, s SegmentEntry) (SegmentInfo,
 
 func (a *Archive) segmentInfo(ctx context.Context, s SegmentEntry) (SegmentInfo, error) {
 	key := s.Object.Key
-	sealed, err := OpenSealedObject(ctx, a.store, key, s.Size)
+	sealed, err := a.OpenSealed(ctx, s.SegmentKey, s.Size)
 	if err != nil {
 		return SegmentInfo{}, err
 	}
@@ -107,28 +104,20 @@ func (a *Archive) segmentErr(key string, err error) error {
 	return err
 }
 
-// OpenSegment streams a whole segment, decompressed; what reads it verifies
-// its checksums. The caller closes it.
+// OpenSegment streams a whole segment, decrypted and decompressed; what reads
+// it verifies its checksums. The caller closes it.
 func (a *Archive) OpenSegment(ctx context.Context, s SegmentEntry) (io.ReadCloser, error) {
-	if s.Age {
-		return nil, fmt.Errorf("open %s: %w: it is encrypted", s.Object.Key, ErrRefused)
-	}
-	body, err := a.store.ReadRange(ctx, s.Object.Key, 0, -1)
+	body, err := a.OpenContent(ctx, s.SegmentKey)
 	if err != nil {
-		return nil, err
+		return nil, a.segmentErr(s.Object.Key, err)
 	}
-	plain, err := Unseal(body)
-	if err != nil {
-		return nil, errors.Join(a.segmentErr(s.Object.Key, err), body.Close())
-	}
-	return &segmentBody{ReadCloser: plain, body: body, err: func(err error) error { return a.segmentErr(s.Object.Key, err) }}, nil
+	return &segmentBody{ReadCloser: body, err: func(err error) error { return a.segmentErr(s.Object.Key, err) }}, nil
 }
 
-// segmentBody closes the request together with the decompressor.
+// segmentBody gives errors their classes.
 type segmentBody struct {
 	io.ReadCloser
-	body io.Closer
-	err  func(error) error
+	err func(error) error
 }
 
 func (b *segmentBody) Read(p []byte) (int, error) {
@@ -137,8 +126,4 @@ func (b *segmentBody) Read(p []byte) (int, error) {
 		err = b.err(err)
 	}
 	return n, err
-}
-
-func (b *segmentBody) Close() error {
-	return errors.Join(b.ReadCloser.Close(), b.body.Close())
 }

@@ -202,14 +202,11 @@ func placed(s Store, key string, err error) error {
 	return &damaged
 }
 
-// checkContent compares an object's bytes with its name, as far as that is
-// possible without a key.
+// checkContent compares an object's bytes with its name. Those of an encrypted
+// object are in the name themselves, so that takes no key.
 func checkContent(k Key, nodeID string, c *chunks) error {
 	switch k.(type) {
 	case SegmentKey, ObjKey:
-		if encrypted(k) {
-			return nil
-		}
 		return checkSum(k, c, c.size)
 	case IndexKey:
 		return nil
@@ -230,6 +227,8 @@ func checkDocument(k Key, nodeID string, data []byte) error {
 		_, err = decodeEpoch(data, nodeID, k.Epoch)
 	case GapKey:
 		_, err = decodeGap(data, nodeID, k)
+	case RecipientsKey:
+		_, err = decodeRecipients(data, nodeID, k.ID)
 	case PinKey:
 		_, err = decodePin(data, nodeID, k.Name)
 	case BaseKey:
@@ -259,9 +258,16 @@ func contentHash(c io.ReaderAt, size int64, zst bool) (sum [32]byte, err error) 
 
 // checkSum compares an object's content with the hash that its name holds.
 func checkSum(k Key, c io.ReaderAt, size int64) error {
-	zst := true
-	if o, ok := k.(ObjKey); ok {
-		zst = o.Zstd
+	zst, enc := encoding(k)
+	if enc.Encrypted() {
+		h := md5.New()
+		if _, err := io.Copy(h, io.NewSectionReader(c, 0, size)); err != nil {
+			return err
+		}
+		if sum := h.Sum(nil); !bytes.Equal(sum[:len(enc.MD5)], enc.MD5[:]) {
+			return &ObjectError{Offset: -1, Reason: fmt.Sprintf("its bytes have MD5 %x", sum)}
+		}
+		return nil
 	}
 	sum, err := contentHash(c, size, zst)
 	if err != nil || sumMatches(k, sum) {
@@ -288,7 +294,7 @@ func (r *copyRun) present(ctx context.Context, it *copyItem, there Object) (bool
 		r.count(it, false)
 		return true, nil
 	}
-	if encrypted(it.key) || it.phase == phaseIndex {
+	if it.phase == phaseIndex {
 		r.count(it, !same)
 		return true, nil
 	}
@@ -307,16 +313,6 @@ func (r *copyRun) present(ctx context.Context, it *copyItem, there Object) (bool
 		r.count(it, false)
 	}
 	return err == nil, err
-}
-
-func encrypted(k Key) bool {
-	switch k := k.(type) {
-	case SegmentKey:
-		return k.Age
-	case ObjKey:
-		return k.Age
-	}
-	return false
 }
 
 func sumMatches(k Key, sum [32]byte) bool {

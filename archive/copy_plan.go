@@ -30,6 +30,7 @@ const (
 	phaseEpoch             // before segments: they say which part of those is history
 	phasePin               // before what they keep, so that nobody prunes it meanwhile
 	phaseGap               //
+	phaseKeys              // recipients, before what is encrypted for them
 	phaseWAL               // by LSN
 	phaseContent           // of bases
 	phaseBase              // manifests, when all that they name is there
@@ -47,6 +48,8 @@ func phaseOf(k Key) copyPhase {
 		return phasePin
 	case GapKey:
 		return phaseGap
+	case RecipientsKey:
+		return phaseKeys
 	case SegmentKey:
 		return phaseWAL
 	case ObjKey:

@@ -15,18 +15,20 @@
 //
 //	nodedb/v1/<node>/format.json
 //	nodedb/v1/<node>/epoch/<epoch16>.json                       who writes, from which LSN, after whom
-//	nodedb/v1/<node>/wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.age]
+//	nodedb/v1/<node>/wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.<recips8>.<md516>.age]
 //	nodedb/v1/<node>/base/<timeline8>/<lsn16>-<id>/manifest.json
-//	nodedb/v1/<node>/obj/<sha256>[.zst][.age]                   content of bases
+//	nodedb/v1/<node>/obj/<sha256>[.zst][.<recips8>.<md516>.age] content of bases
 //	nodedb/v1/<node>/gap/<timeline8>/<first16>-<last16>.json    declared lost
 //	nodedb/v1/<node>/pin/<name>.json                            not to be pruned
+//	nodedb/v1/<node>/keys/<recips8>.json                        public keys that objects are encrypted for
 //	nodedb/v1/<node>/index/<timeline8>/<first16>-<last16>-<sha16>.parquet
 //	nodedb/v1/<node>/catalog/<timeline8>/<seq16>.json.zst
 //	nodedb/v1/<node>/verify/<seq16>.json.zst                    which object was verified when
 //	nodedb/v1/<node>/proof/<timeline8>/<lsn16>-<id>.json        what a drill rebuilt and compared
 //
 // LSN ranges are inclusive. sha16 is the head of the SHA-256 of the segment
-// before compression. A reader passes over names that it cannot parse and
+// before compression; recips8 and md516 are in the names of encrypted objects
+// only, see Encrypted objects. A reader passes over names that it cannot parse and
 // reports them as foreign; it never changes them.
 //
 // # Sealed objects
@@ -44,6 +46,26 @@
 // Each frame carries zstd's own checksum too. `zstd -d` gives back the
 // content byte for byte. A reader takes any frame of at most 8 MiB, so other
 // sizes may come later without a new version.
+//
+// # Encrypted objects
+//
+// .age objects are age files (age-encryption.org/v1) of a sealed object:
+// `age -d | zstd -d` gives back the content. Which private keys open one, its
+// name tells by recips8, the first 8 hex digits of the SHA-256 over the public
+// keys, sorted, each with a newline behind it; keys/<recips8>.json lists them,
+// and is created before the first object that needs it:
+//
+//	{ "version": 1, "node_id": "n1", "id": "1a2b3c4d",
+//	  "recipients": ["age1…", "age1…"], "crc32c": "…" }
+//
+// Encryption is randomised, so md516, the first 16 hex digits of the MD5 of the
+// stored bytes, makes a name mean one sequence of bytes. A writer that holds no
+// private key can prove an object by its name, and every attempt has a name of
+// its own. Objects that differ in recips8 and md516 only have one content: a
+// reader takes any that it can open.
+//
+// Encrypted are segments and the contents of bases. Manifests, epochs, gaps,
+// pins and recipients are not: they hold positions, sizes, hashes and names.
 //
 // # Ownership
 //

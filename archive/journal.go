@@ -23,7 +23,7 @@ const (
 
 // Kinds of journal lines.
 const (
-	lineUploading = "uploading" // a create of Key is about to be sent
+	lineUploading = "uploading" // a create of Key, with Proof, is about to be sent
 	lineUploaded  = "uploaded"  // the store acknowledged Key, with Proof
 	lineVerified  = "verified"  // Key is proven to be in the store
 	lineShed      = "shed"      // First to Last is given up for the store
@@ -40,6 +40,13 @@ type journalLine struct {
 	Last     wal.LSN      `json:"last"`
 	Key      string       `json:"key,omitempty"`
 	Proof    *proof       `json:"proof,omitempty"`
+}
+
+// object is the key that the line names, and whether it is one of content.
+func (l *journalLine) object(content SegmentKey) (SegmentKey, bool) {
+	k, err := ParseKey(l.Key)
+	sk, ok := k.(SegmentKey)
+	return sk, err == nil && ok && sk.Content() == content
 }
 
 // proof is what the sealed bytes of an upload were.

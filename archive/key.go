@@ -73,7 +73,14 @@ type SegmentKey struct {
 	First, Last wal.LSN   // inclusive
 	Epoch       wal.Epoch // of the segment's preamble; at most 32 bits
 	SHA16       ShortSum
-	Age         bool // encrypted with age after compression
+	Age         Age // who can read it; zero: everybody
+}
+
+// Content is the key without what encryption adds: objects of one content are
+// the same segment, for different readers.
+func (k SegmentKey) Content() SegmentKey {
+	k.Age = Age{}
+	return k
 }
 
 // BaseKey names the manifest of a base.
@@ -87,8 +94,17 @@ type BaseKey struct {
 type ObjKey struct {
 	SHA256 [32]byte
 	Zstd   bool
-	Age    bool
+	Age    Age // who can read it; zero: everybody
 }
+
+// Content is the key without what encryption adds.
+func (k ObjKey) Content() ObjKey {
+	k.Age = Age{}
+	return k
+}
+
+// RecipientsKey names the list of those for whom objects are encrypted.
+type RecipientsKey struct{ ID RecipientsID }
 
 // GapKey names the declaration that a range is lost.
 type GapKey struct {
@@ -118,10 +134,10 @@ func (FormatKey) String() string { return "format.json" }
 // String is "epoch/<epoch16>.json".
 func (k EpochKey) String() string { return fmt.Sprintf("epoch/%016x.json", uint64(k.Epoch)) }
 
-// String is "wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.age]".
+// String is "wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.<recips8>.<md516>.age]".
 func (k SegmentKey) String() string {
 	return fmt.Sprintf("%s%016x-%016x-%08x-%s.wal.zst%s", SegmentPrefix(k.Timeline),
-		uint64(k.First), uint64(k.Last), uint64(k.Epoch), k.SHA16, ageSuffix(k.Age))
+		uint64(k.First), uint64(k.Last), uint64(k.Epoch), k.SHA16, k.Age.suffix())
 }
 
 // SegmentPrefix is where the segments of a timeline are, below NodePrefix.
@@ -132,13 +148,13 @@ func (k BaseKey) String() string {
 	return fmt.Sprintf("base/%08x/%016x-%s/manifest.json", uint32(k.Timeline), uint64(k.LSN), k.ID)
 }
 
-// String is "obj/<sha256>[.zst][.age]".
+// String is "obj/<sha256>[.zst][.<recips8>.<md516>.age]".
 func (k ObjKey) String() string {
 	s := "obj/" + hex.EncodeToString(k.SHA256[:])
 	if k.Zstd {
 		s += ".zst"
 	}
-	return s + ageSuffix(k.Age)
+	return s + k.Age.suffix()
 }
 
 // String is "gap/<timeline8>/<first16>-<last16>.json".
@@ -159,9 +175,5 @@ func (k CatalogKey) String() string {
 	return fmt.Sprintf("catalog/%08x/%016x.json.zst", uint32(k.Timeline), k.Seq)
 }
 
-func ageSuffix(age bool) string {
-	if age {
-		return ".age"
-	}
-	return ""
-}
+// String is "keys/<recips8>.json".
+func (k RecipientsKey) String() string { return "keys/" + k.ID.String() + ".json" }

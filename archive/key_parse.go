@@ -84,6 +84,11 @@ func parseKey(path string) (Key, string) {
 		f.sum(i.SHA16[:])
 		f.literal(".parquet")
 		k = i
+	case "keys":
+		var r RecipientsKey
+		f.sum(r.ID[:])
+		f.literal(".json")
+		k = r
 	case "catalog":
 		k = CatalogKey{Timeline: f.timeline(), Seq: f.hex(16)}
 		f.literal(".json.zst")
@@ -166,7 +171,7 @@ func (f *fields) segment() Key {
 	f.literal("-")
 	f.sum(k.SHA16[:])
 	f.literal(".wal.zst")
-	k.Age = f.optional(".age")
+	k.Age = f.age()
 	return k
 }
 
@@ -183,6 +188,20 @@ func (f *fields) obj() Key {
 	var k ObjKey
 	f.sum(k.SHA256[:])
 	k.Zstd = f.optional(".zst")
-	k.Age = f.optional(".age")
+	k.Age = f.age()
 	return k
+}
+
+// age reads "[.<recips8>.<md516>.age]" up to the end.
+func (f *fields) age() Age {
+	var a Age
+	if f.bad || f.rest == "" {
+		return a
+	}
+	f.literal(".")
+	f.sum(a.Recipients[:])
+	f.literal(".")
+	f.sum(a.MD5[:])
+	f.literal(".age")
+	return a
 }

@@ -24,6 +24,8 @@ func sumOf() (s [32]byte) {
 	return s
 }
 
+var someAge = archive.Age{Recipients: archive.RecipientsID{0x1a, 0x2b, 0x3c, 0x4d}, MD5: archive.Short(sumOf())}
+
 // The names of version 1 are frozen: archives that exist depend on them.
 var goldenKeys = []struct {
 	key  archive.Key
@@ -34,15 +36,16 @@ var goldenKeys = []struct {
 	{archive.EpochKey{Epoch: 1<<64 - 1}, "epoch/ffffffffffffffff.json"},
 	{archive.SegmentKey{Timeline: 1, First: 1, Last: 0xabcdef, Epoch: 2, SHA16: archive.Short(sumOf())},
 		"wal/00000001/0000000000000001-0000000000abcdef-00000002-" + hexHas + ".wal.zst"},
-	{archive.SegmentKey{Timeline: 0xffffffff, First: 7, Last: 7, Epoch: 0xffffffff, Age: true},
-		"wal/ffffffff/0000000000000007-0000000000000007-ffffffff-0000000000000000.wal.zst.age"},
+	{archive.SegmentKey{Timeline: 0xffffffff, First: 7, Last: 7, Epoch: 0xffffffff, Age: someAge},
+		"wal/ffffffff/0000000000000007-0000000000000007-ffffffff-0000000000000000.wal.zst.1a2b3c4d." + hexHas + ".age"},
 	{archive.BaseKey{Timeline: 3, LSN: 0, ID: "a1"}, "base/00000003/0000000000000000-a1/manifest.json"},
 	{archive.BaseKey{Timeline: 3, LSN: 99, ID: strings.Repeat("z", 32)},
 		"base/00000003/0000000000000063-" + strings.Repeat("z", 32) + "/manifest.json"},
 	{archive.ObjKey{SHA256: sumOf()}, "obj/" + hexSum},
 	{archive.ObjKey{SHA256: sumOf(), Zstd: true}, "obj/" + hexSum + ".zst"},
-	{archive.ObjKey{SHA256: sumOf(), Age: true}, "obj/" + hexSum + ".age"},
-	{archive.ObjKey{SHA256: sumOf(), Zstd: true, Age: true}, "obj/" + hexSum + ".zst.age"},
+	{archive.ObjKey{SHA256: sumOf(), Age: someAge}, "obj/" + hexSum + ".1a2b3c4d." + hexHas + ".age"},
+	{archive.ObjKey{SHA256: sumOf(), Zstd: true, Age: someAge}, "obj/" + hexSum + ".zst.1a2b3c4d." + hexHas + ".age"},
+	{archive.RecipientsKey{ID: someAge.Recipients}, "keys/1a2b3c4d.json"},
 	{archive.GapKey{Timeline: 1, First: 10, Last: 20}, "gap/00000001/000000000000000a-0000000000000014.json"},
 	{archive.PinKey{Name: "before-v2.0_x"}, "pin/before-v2.0_x.json"},
 	{archive.PinKey{Name: "a.json"}, "pin/a.json.json"},
@@ -104,6 +107,11 @@ func TestHostileKeys(t *testing.T) {
 		"wal/00000001/0000000000000001-0000000000000001-00000001-" + strings.ToUpper("00010203040506AB") + ".wal.zst",
 		"wal/00000001/0000000000000001-0000000000000001-00000001-" + hexHas + ".wal",
 		"wal/00000001/0000000000000001-0000000000000001-00000001-" + hexHas + ".wal.zst.age.age",
+		"wal/00000001/0000000000000001-0000000000000001-00000001-" + hexHas + ".wal.zst.age",
+		"wal/00000001/0000000000000001-0000000000000001-00000001-" + hexHas + ".wal.zst.00000000." + hexHas + ".age", // no set
+		"wal/00000001/0000000000000001-0000000000000001-00000001-" + hexHas + ".wal.zst.1A2b3c4d." + hexHas + ".age",
+		"wal/00000001/0000000000000001-0000000000000001-00000001-" + hexHas + ".wal.zst.1a2b3c4d.age",
+		"obj/" + hexSum + ".age", "obj/" + hexSum + ".zst.00000000.0000000000000000.age", "keys/00000000.json", "keys/1a2b3c4d", "keys/1A2B3C4D.json",
 		"wal/00000001/0000000000000001-0000000000000001-00000001-" + hexHas + ".wal.zst\n",
 		"wal/00000001/../00000001/0000000000000001-0000000000000001-00000001-" + hexHas + ".wal.zst",
 		"base/00000001/0000000000000001-/manifest.json", "base/00000001/0000000000000001-A/manifest.json",

@@ -17,6 +17,7 @@ var (
 	errBigEpoch     = errors.New("has an epoch above 32 bits")
 	errBadSpan      = errors.New("has an LSN range that is empty or starts at 0")
 	errBadBaseID    = errors.New("has a base id outside a-z, 0-9, 1 to 32 characters")
+	errNoRecipients = errors.New("is encrypted for recipients 00000000, which is no set")
 	errBadPinName   = errors.New("has a pin name outside a-z, 0-9, dot, dash, underscore")
 )
 
@@ -53,6 +54,8 @@ func (k SegmentKey) valid() error {
 		return errZeroEpoch
 	case k.Epoch > math.MaxUint32:
 		return errBigEpoch
+	case !k.Age.valid():
+		return errNoRecipients
 	}
 	return validSpan(k.Timeline, k.First, k.Last)
 }
@@ -72,7 +75,19 @@ func (k BaseKey) valid() error {
 	return nil
 }
 
-func (k ObjKey) valid() error { return nil }
+func (k ObjKey) valid() error {
+	if !k.Age.valid() {
+		return errNoRecipients
+	}
+	return nil
+}
+
+func (k RecipientsKey) valid() error {
+	if k.ID == (RecipientsID{}) {
+		return errNoRecipients
+	}
+	return nil
+}
 
 func (k GapKey) valid() error { return validSpan(k.Timeline, k.First, k.Last) }
 

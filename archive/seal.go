@@ -40,6 +40,17 @@ type SealInfo struct {
 // decompresses it to the bytes of src. Memory is about 6 MiB whatever the
 // size of src. Errors are those of src and dst.
 func Seal(dst io.Writer, src io.Reader) (SealInfo, error) {
+	sum := md5.New()
+	info, err := seal(dst, src, sum)
+	if err == nil {
+		sum.Sum(info.SealedMD5[:0])
+	}
+	return info, err
+}
+
+// seal is Seal, with the hash of what is written left to the caller: sum may be
+// nil.
+func seal(dst io.Writer, src io.Reader, sum hash.Hash) (SealInfo, error) {
 	p := sealPipe{
 		src:    src,
 		free:   make(chan *sealFrame, sealWorkers+1),
@@ -55,7 +66,7 @@ func Seal(dst io.Writer, src io.Reader) (SealInfo, error) {
 		wg.Go(p.compress)
 	}
 	wg.Go(p.read)
-	info, err := p.write(dst)
+	info, err := p.write(dst, sum)
 	wg.Wait()
 	if err == nil {
 		err = p.readErr
@@ -154,8 +165,8 @@ var sealEncoder = sync.OnceValue(func() *zstd.Encoder {
 
 // write puts the compressed frames out in order, then the table. After an
 // error it goes on taking frames, so that nobody waits for it.
-func (p *sealPipe) write(dst io.Writer) (SealInfo, error) {
-	out := &countingWriter{w: dst, sum: md5.New()}
+func (p *sealPipe) write(dst io.Writer, sum hash.Hash) (SealInfo, error) {
+	out := &countingWriter{w: dst, sum: sum}
 	var ready readyFrame
 	w, err := seekable.NewWriter(out, &ready)
 	for f := range p.queue {
@@ -172,9 +183,7 @@ func (p *sealPipe) write(dst io.Writer) (SealInfo, error) {
 	if err := w.Close(); err != nil {
 		return SealInfo{}, err
 	}
-	info := SealInfo{SealedBytes: out.n}
-	out.sum.Sum(info.SealedMD5[:0])
-	return info, nil
+	return SealInfo{SealedBytes: out.n}, nil
 }
 
 // readyFrame hands the library a frame that a worker has compressed.
@@ -191,7 +200,9 @@ type countingWriter struct {
 func (c *countingWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
-	c.sum.Write(p[:n])
+	if c.sum != nil {
+		c.sum.Write(p[:n])
+	}
 	if err == nil && n != len(p) {
 		err = errors.New("short write")
 	}

@@ -224,28 +224,57 @@ func OpenSealedObject(ctx context.Context, s Store, key string, size int64) (*Se
 }
 
 // rangeReader is a ReaderAt over one object: one request for each ReadAt that
-// the prefetched tail does not answer. Immutable after prefetch.
+// no prefetched window answers.
 type rangeReader struct {
-	ctx  context.Context
-	s    Store
-	key  string
-	tail []byte
-	from int64 // offset of tail
+	ctx context.Context
+	s   Store
+	key string
+
+	mu      sync.Mutex
+	windows []window // the newest last, at most rangeWindows; their bytes never change
 }
 
+// rangeWindows are kept: both ends of an object, and the range that is read.
+const rangeWindows = 3
+
+type window struct {
+	from int64
+	data []byte
+}
+
+// prefetch makes one request for from to to (exclusive), and keeps what comes.
 func (r *rangeReader) prefetch(from, to int64) error {
-	tail := make([]byte, to-from)
-	n, err := r.fetch(tail, from)
+	data := make([]byte, to-from)
+	n, err := r.fetch(data, from)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	r.tail, r.from = tail[:n], from
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.windows) == rangeWindows {
+		r.windows = r.windows[:rangeWindows-1]
+	}
+	r.windows = append(r.windows, window{from, data[:n]})
 	return nil
 }
 
+// find is the part of a window that holds from to to; nil when none does.
+func (r *rangeReader) find(from, to int64) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range r.windows {
+		if from >= w.from && to <= w.from+int64(len(w.data)) {
+			return w.data[from-w.from : to-w.from]
+		}
+	}
+	return nil
+}
+
+func (r *rangeReader) holds(from, to int64) bool { return r.find(from, to) != nil }
+
 func (r *rangeReader) ReadAt(p []byte, off int64) (int, error) {
-	if off >= r.from && off+int64(len(p)) <= r.from+int64(len(r.tail)) {
-		return copy(p, r.tail[off-r.from:]), nil
+	if have := r.find(off, off+int64(len(p))); have != nil {
+		return copy(p, have), nil
 	}
 	return r.fetch(p, off)
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,6 +26,9 @@ func (n *Node) startArchive() error {
 		return fmt.Errorf("claim the archive: %w", err)
 	}
 	n.epoch = info
+	if err := n.checkPlain(); err != nil {
+		return err
+	}
 	if err := n.adoptTimeline(info); err != nil {
 		return err
 	}
@@ -37,6 +41,7 @@ func (n *Node) startArchive() error {
 		Stores: n.opts.Stores, Epoch: info, From: from,
 		JournalDir: n.path(archiveDir), FS: n.opts.FS,
 		Parallel: n.opts.ArchiveParallel, BudgetBytes: n.opts.WALBudget, Policy: n.opts.OnArchiveStall,
+		Recipients: n.opts.Recipients, AllowPlain: n.opts.PlainArchive,
 		Logger: n.logger, Clock: n.opts.Clock,
 		OnAdvance: n.archiveAdvanced, OnShed: n.wasShed,
 	})
@@ -48,6 +53,26 @@ func (n *Node) startArchive() error {
 			if err := n.archiver.Add(s); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// checkPlain refuses at once to go on in plain where the archive is encrypted. A
+// store that does not answer now is asked again before the first upload.
+func (n *Node) checkPlain() error {
+	if n.opts.Recipients != nil || n.opts.PlainArchive {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, claimTimeout)
+	defer cancel()
+	for _, s := range n.opts.Stores {
+		err := archive.CheckPlain(ctx, s.Store, n.meta.NodeID)
+		if errors.Is(err, archive.ErrEncrypted) && !s.Optional {
+			return err
+		}
+		if err != nil {
+			n.logger.Warn("cannot tell whether the archive is encrypted", "store", s.Store.URL(), "err", err)
 		}
 	}
 	return nil

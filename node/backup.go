@@ -97,6 +97,7 @@ func (n *Node) writeBase(ctx context.Context, in archive.BaseInput) (info archiv
 	var errs, optional []error
 	for _, s := range n.opts.Stores {
 		one, err := archive.WriteBase(ctx, s.Store, in, &archive.BaseOptions{
+			Recipients: n.opts.Recipients, AllowPlain: n.opts.PlainArchive,
 			Known: n.known, Parallel: n.opts.ArchiveParallel, FS: n.opts.FS, Logger: n.logger, Clock: n.opts.Clock,
 		})
 		switch {

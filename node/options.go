@@ -71,6 +71,11 @@ type Options struct {
 
 	// Stores are the archive's stores; none means no archive.
 	Stores []archive.StoreConfig
+	// Recipients are for whom the archive is encrypted. The node needs no
+	// identity: it cannot read what it archived. Nil: not encrypted, which an
+	// archive that has encrypted objects refuses unless PlainArchive is set.
+	Recipients   *archive.Recipients
+	PlainArchive bool
 	// ArchiveParallel is the number of uploads in flight per store.
 	ArchiveParallel int
 	// WALBudget is how many bytes of unarchived log are kept before

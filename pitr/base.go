@@ -62,7 +62,7 @@ func (r *restore) loadBase(ctx context.Context) error {
 	from := r.meter.bytes.Load()
 	err = p.src.retry(ctx, r.opts, p.Base.Stores, func(store int) error {
 		return archive.FetchBase(ctx, p.src.archives[store].Store(), m, r.stage.dir, &archive.FetchOptions{
-			Parallel: r.opts.Parallel, FS: fs, Logger: r.opts.Logger,
+			Parallel: r.opts.Parallel, FS: fs, Logger: r.opts.Logger, Identities: p.src.archives[store].Identities(),
 			Progress: func(bp archive.BaseProgress) {
 				r.meter.bytes.Store(from + scale(p.Base.Bytes, bp.Bytes, bp.BytesTotal))
 			},

@@ -1,7 +1,6 @@
 package pitr
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -67,14 +66,14 @@ type decoder struct {
 	known   func(wal.Type) bool // of required types; another stops the restore
 }
 
-// decode reads the object data of segment i. key names the object for errors.
-func (d *decoder) decode(ctx context.Context, i int, ps PlanSegment, data []byte, key string) (*decoded, error) {
+// decode reads the content of segment i. key names the object for errors.
+func (d *decoder) decode(ctx context.Context, i int, ps PlanSegment, plain io.Reader, key string) (*decoded, error) {
 	name, err := segmentKey(ps.Key)
 	if err != nil {
 		return nil, err
 	}
 	out := &decoded{plan: ps, shares: make([]share, d.workers)}
-	if err = d.read(ctx, i, out, data, key); err == nil {
+	if err = d.read(ctx, i, out, plain, key); err == nil {
 		err = checkName(out.seg, d.nodeID, name)
 	}
 	if err != nil {
@@ -85,12 +84,7 @@ func (d *decoder) decode(ctx context.Context, i int, ps PlanSegment, data []byte
 	return out, nil
 }
 
-func (d *decoder) read(ctx context.Context, i int, out *decoded, data []byte, key string) error {
-	plain, err := archive.Unseal(bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = plain.Close() }()
+func (d *decoder) read(ctx context.Context, i int, out *decoded, plain io.Reader, key string) error {
 	hd, err := readWhole(ctx, plain, key, func(rec *wal.Record) error { return d.keep(i, out, rec) })
 	out.seg, out.prev = hd.seg, hd.prev
 	return err

@@ -1,6 +1,7 @@
 package pitr
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -91,23 +92,34 @@ func pause(ctx context.Context, o *Options, attempt int) error {
 }
 
 func (s *sources) segmentFrom(ctx context.Context, o *Options, d *decoder, i int, ps PlanSegment, store int) (*decoded, error) {
-	entry, ok := s.entries[store][ps.Key]
-	if !ok {
+	name, err := segmentKey(ps.Key)
+	if err != nil {
+		return nil, err
+	}
+	entries := s.entries[store][name.Content().String()]
+	if len(entries) == 0 {
 		return nil, &archive.StoreError{Op: "read", Store: s.archives[store].Store().URL(), Key: ps.Key, Class: archive.ErrNotFound}
 	}
-	if entry.Age {
-		return nil, &archive.StoreError{Op: "read", Store: s.archives[store].Store().URL(), Key: ps.Key,
-			Class: archive.ErrRefused, Err: errors.New("it is encrypted")}
-	}
+	return firstOf(entries, func(entry archive.SegmentEntry) (*decoded, error) {
+		return s.segmentObject(ctx, o, d, i, ps, s.archives[store], store, entry)
+	})
+}
+
+func (s *sources) segmentObject(ctx context.Context, o *Options, d *decoder, i int, ps PlanSegment, a *archive.Archive, store int, entry archive.SegmentEntry) (*decoded, error) {
 	if err := d.budget.take(i, entry.Size); err != nil {
 		return nil, err
 	}
 	defer d.budget.give(entry.Size)
-	data, err := download(ctx, o, s.archives[store].Store(), entry.Object)
+	data, err := download(ctx, o, a.Store(), entry.Object)
 	if err != nil {
 		return nil, err
 	}
-	out, err := d.decode(ctx, i, ps, data, entry.Object.Key)
+	plain, err := a.Unseal(ctx, entry.SegmentKey, bytes.NewReader(data))
+	if err != nil {
+		return nil, s.damage(store, entry.Object.Key, err)
+	}
+	defer func() { _ = plain.Close() }()
+	out, err := d.decode(ctx, i, ps, plain, entry.Object.Key)
 	if err != nil {
 		return nil, s.damage(store, entry.Object.Key, err)
 	}
@@ -152,7 +164,7 @@ func (s *sources) damage(store int, key string, err error) error {
 	switch {
 	case errors.Is(err, wal.ErrVersion), errors.Is(err, wal.ErrUnknownType), errors.Is(err, archive.ErrVersion):
 		return fmt.Errorf("read %s in %s: %w", key, url, err)
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, archive.ErrKeyMissing), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	}
 	out := &archive.ObjectError{Store: url, Key: key, Offset: -1, Reason: "it is not the segment that its name says"}

@@ -47,7 +47,8 @@ type epochStart struct {
 // segment is one object under wal/. lo to hi (inclusive) is the part of it that
 // is history; records above hi were written by a fenced epoch.
 type segment struct {
-	key         string // object key below the node's prefix
+	key         string // of its content, below the node's prefix
+	name        string // of the first object that holds it, below the node's prefix
 	epoch       wal.Epoch
 	first, last wal.LSN // as the name says
 	lo, hi      wal.LSN

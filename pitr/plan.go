@@ -272,7 +272,7 @@ func (p *planner) addSegments(rt *route) {
 }
 
 func planSegment(tl wal.Timeline, s *segment) PlanSegment {
-	return PlanSegment{Key: s.key, Timeline: tl, From: s.lo, To: s.hi, Bytes: s.bytes, Stores: s.stores, Class: s.class}
+	return PlanSegment{Key: s.name, Timeline: tl, From: s.lo, To: s.hi, Bytes: s.bytes, Stores: s.stores, Class: s.class}
 }
 
 // addProof finds the segment behind the last one: a digest of the reached state

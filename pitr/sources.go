@@ -21,7 +21,8 @@ type sources struct {
 	archives []*archive.Archive
 	catalogs []*archive.Catalog // nil where the store did not answer
 	down     []error            // why not
-	entries  []map[string]archive.SegmentEntry
+	// entries are the objects of each content, those first that can be opened.
+	entries []map[string][]archive.SegmentEntry
 
 	mu struct {
 		sync.Mutex
@@ -51,7 +52,7 @@ func listAll(ctx context.Context, archives []*archive.Archive) (*sources, error)
 	}
 	n := len(archives)
 	s := &sources{node: archives[0].NodeID(), archives: archives, catalogs: make([]*archive.Catalog, n),
-		down: make([]error, n), entries: make([]map[string]archive.SegmentEntry, n)}
+		down: make([]error, n), entries: make([]map[string][]archive.SegmentEntry, n)}
 	s.mu.manifests = make(map[string]manifestRead)
 	for _, a := range archives {
 		if a.NodeID() != s.node {
@@ -84,7 +85,7 @@ func (s *sources) merge() *history {
 			continue
 		}
 		h.lsnMax = max(h.lsnMax, c.LSNMax())
-		s.entries[i] = make(map[string]archive.SegmentEntry, len(c.Segments))
+		s.entries[i] = make(map[string][]archive.SegmentEntry, len(c.Segments))
 		for _, e := range c.Epochs {
 			if !epochs[e.Epoch] {
 				epochs[e.Epoch] = true
@@ -92,13 +93,14 @@ func (s *sources) merge() *history {
 			}
 		}
 		for _, e := range c.Segments {
-			key := e.SegmentKey.String()
-			s.entries[i][key] = e
+			key := e.Content().String()
 			if seen[key] == nil {
-				seen[key] = &segment{key: key, epoch: e.Epoch, first: e.First, last: e.Last, bytes: e.Size}
+				seen[key] = &segment{key: key, name: e.SegmentKey.String(), epoch: e.Epoch, first: e.First, last: e.Last, bytes: e.Size}
 			}
-			sg := seen[key]
-			sg.stores, sg.class = addHolder(sg.stores, sg.class, i, e.Class)
+			if sg := seen[key]; len(s.entries[i][key]) == 0 {
+				sg.stores, sg.class = addHolder(sg.stores, sg.class, i, e.Class)
+			}
+			s.entries[i][key] = append(s.entries[i][key], e)
 		}
 		for _, b := range c.Bases {
 			key := b.BaseKey.String()
@@ -229,10 +231,32 @@ func anyOf[T any](s *sources, stores []int, ask func(i int) (T, error)) (T, erro
 	return zero, worst
 }
 
+// firstOf asks the objects of one content until one can be read. Of several
+// errors the one counts that does not only want for a key.
+func firstOf[T any](entries []archive.SegmentEntry, ask func(archive.SegmentEntry) (T, error)) (T, error) {
+	var zero T
+	worst := archive.ErrNotFound
+	for i, e := range entries {
+		v, err := ask(e)
+		if err == nil {
+			return v, nil
+		}
+		if !passOver(err) {
+			return zero, err
+		}
+		if i == 0 || errors.Is(worst, archive.ErrKeyMissing) {
+			worst = err
+		}
+	}
+	return zero, worst
+}
+
 // segmentBounds reads the footer of a segment.
 func (s *sources) segmentBounds(ctx context.Context, sg *segment) (bounds, error) {
 	info, err := anyOf(s, sg.stores, func(i int) (archive.SegmentInfo, error) {
-		return s.archives[i].SegmentInfo(ctx, s.entries[i][sg.key])
+		return firstOf(s.entries[i][sg.key], func(e archive.SegmentEntry) (archive.SegmentInfo, error) {
+			return s.archives[i].SegmentInfo(ctx, e)
+		})
 	})
 	if err != nil {
 		return bounds{}, fmt.Errorf("read footer: %w", err)
@@ -244,7 +268,9 @@ func (s *sources) segmentBounds(ctx context.Context, sg *segment) (bounds, error
 // again from the first record when a store fails half-way.
 func (s *sources) scan(ctx context.Context, sg *segment, yield func(*wal.Record) bool) error {
 	_, err := anyOf(s, sg.stores, func(i int) (struct{}, error) {
-		body, err := s.archives[i].OpenSegment(ctx, s.entries[i][sg.key])
+		body, err := firstOf(s.entries[i][sg.key], func(e archive.SegmentEntry) (io.ReadCloser, error) {
+			return s.archives[i].OpenSegment(ctx, e)
+		})
 		if err != nil {
 			return struct{}{}, err
 		}

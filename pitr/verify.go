@@ -133,7 +133,7 @@ type content struct {
 
 // contents reads all manifests and lists obj/.
 func (v *verifier) contents(ctx context.Context, c *archive.Catalog) ([]content, error) {
-	named := make(map[archive.ObjKey]int64)
+	named := make(map[archive.ObjKey]int64) // by content: it may be encrypted again under another name
 	for _, b := range c.Bases {
 		v.report.Bases++
 		m, err := archive.ReadBase(ctx, v.a.Store(), v.a.NodeID(), b.BaseKey)
@@ -150,23 +150,26 @@ func (v *verifier) contents(ctx context.Context, c *archive.Catalog) ([]content,
 		for _, vs := range m.VShards {
 			for i := range vs.Files {
 				k, _ := vs.Files[i].Object() // valid: ReadBase checked it
-				named[k] = vs.Files[i].Bytes
+				named[k.Content()] = vs.Files[i].Bytes
 			}
 		}
 	}
 	var out []content
+	there := make(map[archive.ObjKey]bool)
 	err := v.a.Objects(ctx, func(o archive.ObjEntry) error {
-		n, ok := named[o.ObjKey]
+		n, ok := named[o.Content()]
 		if !ok {
 			n = -1
 			v.report.Unused++
 		}
-		delete(named, o.ObjKey)
+		there[o.Content()] = true
 		out = append(out, content{entry: o, bytes: n})
 		return nil
 	})
 	for k := range maps.Keys(named) {
-		v.problem(v.a.Key(k), errors.New("a manifest names it and it is not there"))
+		if !there[k] {
+			v.problem(v.a.Key(k), errors.New("a manifest names it and it is not there"))
+		}
 	}
 	return out, err
 }
@@ -174,7 +177,7 @@ func (v *verifier) contents(ctx context.Context, c *archive.Catalog) ([]content,
 // damaged tells what is the object's fault and not the store's.
 func damaged(err error) bool {
 	return errors.Is(err, archive.ErrCorrupt) || errors.Is(err, archive.ErrVersion) || errors.Is(err, archive.ErrNotFound) ||
-		errors.Is(err, wal.ErrCorrupt) || errors.Is(err, wal.ErrVersion) || errors.Is(err, archive.ErrRefused)
+		errors.Is(err, wal.ErrCorrupt) || errors.Is(err, wal.ErrVersion) || errors.Is(err, archive.ErrRefused) || errors.Is(err, archive.ErrKeyMissing)
 }
 
 func (v *verifier) problem(key string, err error) {
@@ -209,7 +212,7 @@ func (v *verifier) segment(ctx context.Context, e archive.SegmentEntry) error {
 	defer v.mu.Unlock()
 	v.report.Segments++
 	v.report.Records += hd.seg.Records
-	v.heads[e.SegmentKey.String()] = hd
+	v.heads[e.Content().String()] = hd
 	return nil
 }
 
@@ -246,21 +249,11 @@ func (v *verifier) content(ctx context.Context, c content) error {
 }
 
 func (v *verifier) readContent(ctx context.Context, c content) error {
-	if c.entry.Age {
-		return &archive.StoreError{Op: "read", Store: v.report.Store, Key: c.entry.Object.Key, Class: archive.ErrRefused, Err: errors.New("it is encrypted")}
-	}
-	body, err := v.a.Store().ReadRange(ctx, c.entry.Object.Key, 0, -1)
+	plain, err := v.a.OpenContent(ctx, c.entry.ObjKey)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = body.Close() }()
-	plain := io.NopCloser(body)
-	if c.entry.Zstd {
-		if plain, err = archive.Unseal(body); err != nil {
-			return v.src.damage(0, c.entry.Object.Key, err)
-		}
-		defer func() { _ = plain.Close() }()
-	}
+	defer func() { _ = plain.Close() }()
 	sum := sha256.New()
 	limit := c.bytes
 	if limit < 0 {

@@ -32,7 +32,8 @@ func archiveVerb() *cli.Verb {
 
 // lookFlags are those of verbs that need no node, only its archive.
 func lookFlags() []ucli.Flag {
-	return []ucli.Flag{cli.ArchiveFlag(), cli.NodeIDFlag("`ID` of the node in the archive; not needed when there is only one")}
+	return append([]ucli.Flag{cli.ArchiveFlag(), cli.NodeIDFlag("`ID` of the node in the archive; not needed when there is only one")},
+		cli.IdentityFlags()...)
 }
 
 func archiveListVerb() *cli.Verb {

@@ -46,7 +46,8 @@ func writeFlags(more ...ucli.Flag) []ucli.Flag {
 }
 
 func archiveFlags() []ucli.Flag {
-	return []ucli.Flag{cli.ArchiveFlag(), cli.NodeIDFlag("`ID` of the node in its archive (default: the directory's; random for a new one)")}
+	return append([]ucli.Flag{cli.ArchiveFlag(), cli.NodeIDFlag("`ID` of the node in its archive (default: the directory's; random for a new one)")},
+		cli.RecipientFlags()...)
 }
 
 // tuningFlags are the options of a node that runs for longer.
@@ -99,6 +100,10 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 	s := &session{call: c}
 	if o.archive {
 		opts.NodeID = c.String("node-id")
+		var err error
+		if opts.Recipients, opts.PlainArchive, err = c.Recipients(); err != nil {
+			return nil, err
+		}
 		stores, err := c.OpenStores()
 		if err != nil {
 			return nil, err

@@ -10,10 +10,10 @@ import (
 
 // archiveFlags say which node's archive is meant.
 func archiveFlags() []ucli.Flag {
-	return []ucli.Flag{
+	return append([]ucli.Flag{
 		cli.ArchiveFlag(),
 		cli.NodeIDFlag("`ID` of the node in the archive; not needed when there is only one"),
-	}
+	}, cli.IdentityFlags()...)
 }
 
 // targetFlags name the state to come back to.

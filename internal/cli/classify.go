@@ -34,6 +34,12 @@ func classifyStore(err error) (Code, string, bool) {
 		return CodeUsage, "an archive is named like file:///var/backup or s3://bucket/prefix?region=eu-central-1", true
 	case errors.Is(err, archive.ErrBadNodeID):
 		return CodeUsage, "a node id is 1 to 63 of a-z 0-9 . _ - and begins with a letter or digit", true
+	case errors.Is(err, archive.ErrKeyMissing):
+		return CodeError, "give the file of one of these identities: --age-identity FILE", true
+	case errors.Is(err, archive.ErrBadRecipient), errors.Is(err, archive.ErrBadIdentity):
+		return CodeUsage, "make a pair of keys with: nodedb archive keygen --out FILE", true
+	case errors.Is(err, archive.ErrEncrypted):
+		return CodeUsage, "give the recipients again, --age-recipient age1…; or go on in plain with --age-recipient none", true
 	case errors.Is(err, archive.ErrFenced):
 		return CodeFenced, "stop the other node, or restore this one under a new timeline", true
 	case errors.Is(err, archive.ErrNoStore):

@@ -111,13 +111,17 @@ func (c *Call) archivesIn(stores Stores) ([]*archive.Archive, error) {
 			return nil, err
 		}
 	}
+	ids, err := c.Identities()
+	if err != nil {
+		return nil, err
+	}
 	var out []*archive.Archive
 	for _, s := range stores {
 		a, err := archive.Open(s.Store, id)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, a)
+		out = append(out, a.WithIdentities(ids))
 	}
 	return out, nil
 }

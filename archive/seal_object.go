@@ -1,0 +1,81 @@
+package archive
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"io"
+
+	"filippo.io/age"
+)
+
+// sealedObject is a compressed, and perhaps encrypted, object in memory, and
+// what it is.
+type sealedObject struct {
+	chunks
+	info   SealInfo // of the compression
+	age    Age      // zero: not encrypted
+	proof  proof    // of the bytes to be stored
+	memory *budget
+	held   int64
+}
+
+func (o *sealedObject) free() {
+	o.chunks.free()
+	o.memory.release(o.held)
+}
+
+// sealBytes compresses src, of rawBytes bytes, into memory taken from m, and
+// encrypts it on the way unless r is nil.
+func sealBytes(ctx context.Context, m *budget, r *Recipients, src io.Reader, rawBytes int64) (*sealedObject, error) {
+	// Data that does not compress grows by its frame headers and seek table,
+	// and by an authenticator for each chunk that is encrypted.
+	held, err := m.acquire(ctx, rawBytes+rawBytes/64+chunkBytes)
+	if err != nil {
+		return nil, err
+	}
+	o := &sealedObject{memory: m, held: held}
+	out := &proofWriter{chunks: &o.chunks, sha256: sha256.New(), md5: md5.New()}
+	if r == nil {
+		o.info, err = seal(out, &ctxReader{ctx, src}, nil)
+	} else {
+		o.info, err = sealAge(out, &ctxReader{ctx, src}, r)
+	}
+	if err != nil {
+		o.free()
+		return nil, err
+	}
+	o.proof = proof{Size: o.size, MD5: out.md5.Sum(nil), SHA256: out.sha256.Sum(nil)}
+	if r != nil {
+		o.age = Age{Recipients: r.ID(), MD5: ShortSum(o.proof.MD5[:len(ShortSum{})])}
+	}
+	if over := o.held - int64(len(o.parts))*chunkBytes; over > 0 {
+		o.held -= over
+		m.release(over)
+	}
+	return o, nil
+}
+
+// sealAge seals src into an age file for r.
+func sealAge(dst io.Writer, src io.Reader, r *Recipients) (SealInfo, error) {
+	enc, err := age.Encrypt(dst, r.keys...)
+	if err != nil {
+		return SealInfo{}, err
+	}
+	info, err := seal(enc, src, nil)
+	return info, errors.Join(err, enc.Close())
+}
+
+// proofWriter hashes what it stores.
+type proofWriter struct {
+	*chunks
+	sha256, md5 hash.Hash
+}
+
+func (w *proofWriter) Write(p []byte) (int, error) {
+	w.sha256.Write(p)
+	w.md5.Write(p)
+	return w.chunks.Write(p)
+}
