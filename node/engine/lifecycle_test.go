@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/node/engine/internal/kit"
@@ -32,7 +33,7 @@ func TestClosedVShard(t *testing.T) {
 	_, err5 := v.NewReplay(nil)
 	_, err6 := v.Stats()
 	_, err7 := kv.Read(v, 0, []byte("k"), 0)
-	for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, v.Flush(), v.Admit(), v.Err(), v.Reopen()} {
+	for i, err := range []error{err1, err2, err3, err4, err5, err6, err7, v.Flush(), v.Admit(), v.Err(), v.Compact(t.Context()), v.Reopen()} {
 		if !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("call %d: got %v, want ErrClosed", i+1, err)
 		}
@@ -218,5 +219,31 @@ func TestFanout(t *testing.T) {
 	}
 	if err := f.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCompact: tables that lie on top of each other become one level, and what
+// they say stays the same.
+func TestCompact(t *testing.T) {
+	v := open(t, kit.NewShared(t, vfs.NewMem()), 0, "vshard")
+	defer v.Close()
+	for lsn := wal.LSN(1); lsn <= 3; lsn++ {
+		kit.Apply(t, v, []wal.Record{kit.Put(lsn, 1, "k", "v")}, 1)
+		if err := v.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := kit.DumpVShard(t, v)
+	if s, err := v.Stats(); err != nil || s.ReadAmp < 2 {
+		t.Fatalf("before: %+v, %v; want tables on top of each other", s, err)
+	}
+	if err := v.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := v.Stats(); err != nil || s.ReadAmp != 1 {
+		t.Errorf("after: %+v, %v; want one level", s, err)
+	}
+	if diff := cmp.Diff(want, kit.DumpVShard(t, v)); diff != "" {
+		t.Errorf("Compact changed the content (-before +after):\n%s", diff)
 	}
 }

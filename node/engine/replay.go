@@ -185,8 +185,8 @@ func (r *Replay) wait() error {
 func (r *Replay) compact() error {
 	r.v.store.sched.resume()
 	defer r.v.store.sched.pause()
-	if err := r.v.store.db.Compact(context.Background(), []byte{0x00}, []byte{0xff}, true); err != nil {
-		return r.v.Damage(fmt.Errorf("compact during replay: %w", err))
+	if err := r.v.compact(context.Background()); err != nil {
+		return fmt.Errorf("compact during replay: %w", err)
 	}
 	return nil
 }
