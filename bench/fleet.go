@@ -59,12 +59,13 @@ type bench struct {
 	probe  float64 // seconds of a slice that only chooses a setting
 	fleet  map[string]*process
 	nextID int
+	chosen map[string]int // candidate that a probe picked, by what was probed
 
 	profiles string // directory for CPU profiles, empty: none
 }
 
 func newBench(dir string, quick bool, log io.Writer) *bench {
-	b := &bench{dir: dir, log: log, quick: quick, pairs: 5, slice: 4, probe: 1.5, fleet: map[string]*process{}}
+	b := &bench{dir: dir, log: log, quick: quick, pairs: 5, slice: 2.5, probe: 0.8, fleet: map[string]*process{}, chosen: map[string]int{}}
 	if quick {
 		b.pairs, b.slice, b.probe = 3, 0.7, 0.3
 	}
@@ -155,41 +156,56 @@ func (b *bench) killAll() {
 	}
 }
 
-// best tries c with every candidate, forwards and backwards, and returns the one
-// with the highest rate, running.
+// best tries c with every candidate and returns the one with the highest rate,
+// running. What was probed once is not probed again: the same call on the same
+// candidates has the same winner, whatever row asks.
 func (b *bench) best(all []candidate, c call, prepare ...call) (*process, error) {
 	c.Seconds = b.probe
-	if len(all) == 1 {
-		return b.member(all[0], prepare...)
+	probed := fmt.Sprint(all, c)
+	if _, known := b.chosen[probed]; !known && len(all) > 1 {
+		first, err := b.elect(all, c, prepare)
+		if err != nil {
+			return nil, err
+		}
+		b.chosen[probed] = first
 	}
+	return b.member(all[b.chosen[probed]], prepare...)
+}
+
+// hopeless is the share of the best rate below which a candidate is not tried a
+// second time.
+const hopeless = 0.8
+
+// elect tries the candidates forwards, and backwards those that came near the
+// best; the higher sum of both rates wins.
+func (b *bench) elect(all []candidate, c call, prepare []call) (int, error) {
 	rates := make([]float64, len(all))
-	order := make([]int, 0, 2*len(all))
-	for i := range all {
-		order = append(order, i)
-	}
-	for i := range all {
-		order = append(order, len(all)-1-i)
-	}
-	for n, i := range order {
+	try := func(i int) error {
 		p, err := b.member(all[i], prepare...)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		c.Seed = uint64(n)
+		c.Seed++
 		sam, err := b.quiet(p, c, p)
-		if err != nil {
-			return nil, err
-		}
 		rates[i] += sam.rate() / 2
+		b.logf("  probe %-36s %9.0f/s", all[i], sam.rate())
+		return err
 	}
-	first := 0
-	for i := range rates {
-		b.logf("  probe %-36s %9.0f/s", all[i], rates[i])
-		if rates[i] > rates[first] {
-			first = i
+	for i := range all {
+		if err := try(i); err != nil {
+			return 0, err
 		}
 	}
-	return b.fleet[all[first].String()], nil
+	near := hopeless * slices.Max(rates)
+	for i := len(all) - 1; i >= 0; i-- {
+		if rates[i] < near {
+			continue
+		}
+		if err := try(i); err != nil {
+			return 0, err
+		}
+	}
+	return slices.Index(rates, slices.Max(rates)), nil
 }
 
 // quiet calls p when it and the others have come to rest.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"time"
 )
 
 // group is a set of rows that share processes. Its function measures the rows
@@ -30,6 +31,7 @@ func (b *bench) measureAll(only *regexp.Regexp, done func(Row)) {
 		if !any {
 			continue
 		}
+		began := time.Now()
 		rows, err := g.run(b, want)
 		for _, r := range rows {
 			done(r)
@@ -40,6 +42,8 @@ func (b *bench) measureAll(only *regexp.Regexp, done func(Row)) {
 		} else if err := b.dismiss(); err != nil {
 			done(failed(g.rows[0]+": stop", goal{Bound: 1}, err))
 		}
+		spent := time.Since(began)
+		b.logf("# %d rows in %.0f s, %.0f s each", len(rows), spent.Seconds(), spent.Seconds()/float64(max(len(rows), 1)))
 	}
 }
 

@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/node"
+	"github.com/nodedb-go/nodedb/node/engine"
+	"github.com/nodedb-go/nodedb/node/engine/kv"
 )
 
 // nodeID of every node that this program makes.
@@ -16,19 +21,26 @@ const nodeID = "bench"
 // nodeSide is a whole node, every put durable. Options: "archive", a directory
 // for a file:// store; "hold", when not empty, keeps checkpoints from being
 // taken, so that the log holds everything; "plain", when not empty, leaves the
-// block cache as small as the node has it.
+// block cache as small as the node has it; "budget", MiB of memory for recovery
+// instead of the node's default.
 type nodeSide struct {
-	node *node.Node
-	db   *node.DB
+	dir     string
+	options map[string]string
+	node    *node.Node
+	db      *node.DB
 }
 
 func (s *nodeSide) open(dir string, options map[string]string) error {
+	s.dir, s.options = dir, options
 	o := &node.Options{NodeID: nodeID}
 	if options["plain"] == "" {
 		o.CacheBytes = cacheBytes
 	}
 	if options["hold"] != "" {
 		o.CheckpointInterval, o.CheckpointBytes = -1, 1<<50
+	}
+	if mib, err := strconv.Atoi(options["budget"]); err == nil {
+		o.RecoveryBytes = int64(mib) << 20
 	}
 	if a := options["archive"]; a != "" {
 		store, _, err := archive.OpenStore(context.Background(), "file://"+a)
@@ -92,6 +104,33 @@ func (s *nodeSide) loadOne(key, value []byte) error {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// compact brings every vshard's tables into one level, as pebble's side does with
+// its tree. A node offers no such thing while it runs, so it is closed for it;
+// the stores keep their own settings.
+func (s *nodeSide) compact() (err error) {
+	if err := s.node.Close(); err != nil {
+		return err
+	}
+	meta, err := engine.ReadMeta(vfs.Default, s.dir)
+	if err != nil {
+		return err
+	}
+	shared, err := engine.NewShared(&engine.Options{Engines: []engine.Engine{kv.New(nil)}})
+	if err != nil {
+		return err
+	}
+	for id := range uint16(meta.VShards) {
+		v, err := engine.OpenVShard(shared, archive.VShardDir(vfs.Default, s.dir, id), id)
+		if err != nil {
+			return errors.Join(err, shared.Close())
+		}
+		if err := errors.Join(v.Compact(context.Background()), v.Close()); err != nil {
+			return errors.Join(err, shared.Close())
+		}
+	}
+	return errors.Join(shared.Close(), s.open(s.dir, s.options))
 }
 
 // warm writes until the log reuses its segments, as it does from the first
