@@ -105,7 +105,7 @@ func loadBoth(b *testing.B, vs []*engine.VShard, db *pebble.DB, keys uint64) {
 		if err := r.Finish(wal.LSN(keys), 1); err != nil {
 			b.Fatal(err)
 		}
-		if err := engine.Compact(vs[i]); err != nil {
+		if err := vs[i].Compact(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}

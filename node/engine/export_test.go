@@ -1,7 +1,5 @@
 package engine
 
-import "context"
-
 // SetRunOps makes the fronts of a replay smaller than its options allow.
 func SetRunOps(r *Replay, n int) { r.runOps = uint32(n) }
 
@@ -9,11 +7,6 @@ func SetRunOps(r *Replay, n int) { r.runOps = uint32(n) }
 func (v *VShard) Consistent(open, undo func() error) (lsn uint64, err error) {
 	w, err := v.consistent(open, undo)
 	return w.mark.lsn, err
-}
-
-// Compact merges all tables of a vshard.
-func Compact(v *VShard) error {
-	return v.store.db.Compact(context.Background(), []byte{0x00}, []byte{0xff}, true)
 }
 
 // StateOf returns the state of a Stateful engine.
