@@ -149,8 +149,9 @@ func (l *Log) waitOn(lsn LSN) (<-chan struct{}, error) {
 	g := l.mu.pending
 	if in := l.mu.inflight; in != nil && lsn <= in.last {
 		g = in
-	} else if !g.empty() && !l.mu.flushing {
+	} else if !g.empty() && !l.mu.flushing && !l.held(1) {
 		if g.next == nil {
+			g.waiters++
 			l.counters.alone.Add(1)
 			l.flush(nil)
 			return nil, nil
@@ -160,6 +161,7 @@ func (l *Log) waitOn(lsn LSN) (<-chan struct{}, error) {
 	if g.empty() && l.mu.closing {
 		return nil, ErrClosed
 	}
+	g.waiters++
 	if g.done == nil {
 		g.done = make(chan struct{})
 	}
@@ -216,6 +218,7 @@ func (l *Log) admit(b *Batch) error {
 			l.wakePreparer()
 		}
 		if !g.empty() {
+			l.mu.gather.cancel()
 			l.Kick()
 		}
 		l.mu.changed.Wait()

@@ -28,12 +28,12 @@ func (l *Log) acquire(ctx context.Context) error {
 	return nil
 }
 
-// release puts the baton down. What was appended meanwhile is the committer's.
-// mu is held.
+// release puts the baton down. What was appended meanwhile is the committer's,
+// unless it waits for more. mu is held.
 func (l *Log) release() {
 	l.mu.flushing = false
 	l.mu.changed.Broadcast()
-	if !l.mu.pending.empty() {
+	if !l.mu.pending.empty() && !l.held(0) {
 		l.Kick()
 	}
 }
@@ -52,6 +52,7 @@ func (l *Log) flush(self *Appender) {
 // begins the next.
 func (l *Log) flushHeld(self *Appender, last bool) {
 	g := l.mu.pending
+	l.mu.gather.end(g.waiters)
 	l.mu.pending, l.mu.unused = l.mu.unused, nil
 	l.mu.inflight = g
 	l.account(g)
@@ -67,6 +68,7 @@ func (l *Log) flushHeld(self *Appender, last bool) {
 	l.mu.Lock()
 	if err == nil {
 		l.publish(g, took)
+		l.mu.gather.begin(g.waiters, l.mu.pending.waiters, took)
 	}
 	done := g.done
 	g.done = nil
@@ -165,7 +167,7 @@ func (l *Log) runCommitter() {
 		case <-l.kick:
 		}
 		l.mu.Lock()
-		for !l.mu.flushing && !l.mu.pending.empty() && l.Err() == nil {
+		for !l.mu.flushing && !l.mu.pending.empty() && !l.held(0) && l.Err() == nil {
 			l.flush(nil)
 		}
 		l.sealByAge()

@@ -23,9 +23,11 @@
 // a short lock; the group commit writes the whole group with one write and one
 // fdatasync, while the next group collects, and wakes every appender once. It is
 // done by the committer goroutine, or by an appender itself when nobody else is
-// committing ([Appender.Commit]), which saves two thread switches. The preparer
-// goroutine zero-fills or recycles the next segment beforehand: fdatasync of
-// bytes that were written once costs half of that of a file that grows. The
+// committing ([Appender.Commit]), which saves two thread switches. Clients of
+// [Log.AppendSync] and [Log.Wait] that were woken together are given the time to
+// come back together; cores gather by themselves and are never waited for. The
+// preparer goroutine zero-fills or recycles the next segment beforehand: fdatasync
+// of bytes that were written once costs half of that of a file that grows. The
 // SHA-256 that links the segments is carried along, so sealing reads nothing.
 //
 // # Format, version 1

@@ -13,6 +13,7 @@ type group struct {
 	points     []Point
 	pointBytes int
 	appenders  []*Appender
+	waiters    int           // in AppendSync and Wait
 	done       chan struct{} // made by the first waiter, closed when durable or poisoned
 
 	// next, when set, is the prepared segment that the group begins, because it

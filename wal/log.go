@@ -65,6 +65,7 @@ type Log struct {
 		pending  *group
 		inflight *group // being written; nil when none
 		unused   *group // empty, takes the place of pending
+		gather   gathering
 
 		// What is left of the active segment once inflight is in it.
 		room       int64
@@ -103,6 +104,8 @@ func Open(dir string, o *Options) (*Log, error) {
 	l.mu.changed.L = &l.mu
 	l.mu.pending, l.mu.unused = new(group), new(group)
 	l.mu.reading = map[LSN]int{}
+	l.mu.gather.timer = time.AfterFunc(time.Hour, l.Kick)
+	l.mu.gather.timer.Stop()
 	l.mu.timeline, l.mu.epoch = l.opts.Timeline, l.opts.Epoch
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
