@@ -287,7 +287,7 @@ func (c *Catalog) MayOpen(ids *Identities, enc Age) bool {
 	}
 	for _, r := range c.Recipients {
 		if r.ID == enc.Recipients && r.Info.Version != 0 {
-			return ids.mayOpen(r.Info.Recipients)
+			return ids.MayOpen(r.Info.Recipients)
 		}
 	}
 	return ids != nil // nobody says who they are

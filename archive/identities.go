@@ -81,9 +81,9 @@ func (ids *Identities) Public() []string {
 	return slices.Clone(ids.public)
 }
 
-// mayOpen tells whether one of the identities belongs to one of the recipients,
+// MayOpen tells whether one of the identities belongs to one of the recipients,
 // or might.
-func (ids *Identities) mayOpen(recipients []string) bool {
+func (ids *Identities) MayOpen(recipients []string) bool {
 	if ids == nil || len(ids.keys) == 0 {
 		return false
 	}

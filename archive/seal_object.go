@@ -5,8 +5,10 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
+	"math"
 
 	"filippo.io/age"
 )
@@ -37,7 +39,7 @@ func sealBytes(ctx context.Context, m *budget, r *Recipients, src io.Reader, raw
 		return nil, err
 	}
 	o := &sealedObject{memory: m, held: held}
-	out := &proofWriter{chunks: &o.chunks, sha256: sha256.New(), md5: md5.New()}
+	out := newProofWriter(&o.chunks, math.MaxInt64)
 	if r == nil {
 		o.info, err = seal(out, &ctxReader{ctx, src}, nil)
 	} else {
@@ -47,10 +49,7 @@ func sealBytes(ctx context.Context, m *budget, r *Recipients, src io.Reader, raw
 		o.free()
 		return nil, err
 	}
-	o.proof = proof{Size: o.size, MD5: out.md5.Sum(nil), SHA256: out.sha256.Sum(nil)}
-	if r != nil {
-		o.age = Age{Recipients: r.ID(), MD5: ShortSum(o.proof.MD5[:len(ShortSum{})])}
-	}
+	o.finish(out, r)
 	if over := o.held - int64(len(o.parts))*chunkBytes; over > 0 {
 		o.held -= over
 		m.release(over)
@@ -68,13 +67,30 @@ func sealAge(dst io.Writer, src io.Reader, r *Recipients) (SealInfo, error) {
 	return info, errors.Join(err, enc.Close())
 }
 
-// proofWriter hashes what it stores.
+// finish takes the hashes of what was written in. r is nil when it was not
+// encrypted.
+func (o *sealedObject) finish(out *proofWriter, r *Recipients) {
+	o.proof = proof{Size: o.size, MD5: out.md5.Sum(nil), SHA256: out.sha256.Sum(nil)}
+	if r != nil {
+		o.age = Age{Recipients: r.ID(), MD5: ShortSum(o.proof.MD5[:len(ShortSum{})])}
+	}
+}
+
+// proofWriter hashes what it stores, up to a limit.
 type proofWriter struct {
 	*chunks
 	sha256, md5 hash.Hash
+	bytesMax    int64
+}
+
+func newProofWriter(c *chunks, bytesMax int64) *proofWriter {
+	return &proofWriter{chunks: c, sha256: sha256.New(), md5: md5.New(), bytesMax: bytesMax}
 }
 
 func (w *proofWriter) Write(p []byte) (int, error) {
+	if w.size+int64(len(p)) > w.bytesMax {
+		return 0, fmt.Errorf("%w: it grows above %d bytes", ErrCorrupt, w.bytesMax)
+	}
 	w.sha256.Write(p)
 	w.md5.Write(p)
 	return w.chunks.Write(p)

@@ -25,7 +25,7 @@ func archiveVerb() *cli.Verb {
 				Flags: append(lookFlags(), &ucli.IntFlag{Name: "parallel", Value: 4, Usage: "objects read at a time"}),
 				Run:   cli.RunArchiveVerify,
 			},
-			archivePinVerb(), archiveUnpinVerb(),
+			archivePinVerb(), archiveUnpinVerb(), archiveKeygenVerb(), archiveKeysVerb(), archiveRewrapVerb(),
 		},
 	}
 }
