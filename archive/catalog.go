@@ -83,12 +83,26 @@ type Catalog struct {
 	Recipients []RecipientsEntry
 
 	// Foreign are objects below the node's prefix, outside obj/, that this
-	// program would not have named so. They are never touched.
+	// program would not have named so. They are never touched. No more than a
+	// thousand are remembered.
 	Foreign []Object
+	// ForeignMore is how many more there are.
+	ForeignMore int
 
 	// Problems are epoch objects that cannot be used: damaged (*ObjectError)
 	// or of a later version (ErrVersion). What depends on them may be missing.
+	// A snapshot that cannot be used is here too; nothing depends on it.
 	Problems []error
+
+	// Snapshot helped; nil when none did. Names up to Unlisted (a path below
+	// the node's prefix) are from it and were not listed; empty: all were.
+	Snapshot *SnapshotInfo
+	Unlisted string
+
+	names  int
+	known  *snapshot
+	record bool     // keep tail
+	tail   []Object // names behind obj/, for a snapshot
 }
 
 // SegmentEntry is an archived segment. From to To (inclusive) is the part
@@ -98,6 +112,7 @@ type SegmentEntry struct {
 	SegmentKey
 	Object
 	From, To wal.LSN
+	Bounds   *SegmentBounds // from a snapshot; nil: read the object
 }
 
 // Dead tells that no part of the segment is history.
@@ -113,6 +128,7 @@ type EpochEntry struct {
 type BaseEntry struct {
 	BaseKey
 	Object
+	Summary *SnapshotBase // from a snapshot; nil: read the manifest
 }
 
 // GapEntry is a declared gap.
@@ -171,30 +187,33 @@ const objPrefix = "obj/"
 // archive that does not exist gives an empty catalog. Errors are the store's:
 // what cannot be read because of damage is in Problems.
 func (a *Archive) Catalog(ctx context.Context) (*Catalog, error) {
-	c := &Catalog{NodeID: a.nodeID, Store: a.store.URL()}
-	prefix := NodePrefix(a.nodeID)
-	skipped := false
-	for after := ""; ; {
-		again := false
-		for o, err := range a.store.List(ctx, prefix, after) {
-			if err != nil {
-				return nil, fmt.Errorf("list archive of node %s: %w", a.nodeID, err)
+	return a.CatalogWith(ctx, SnapshotIgnored)
+}
+
+// CatalogWith is Catalog with the help of the newest snapshot, as far as use
+// allows it. A snapshot that is not there or cannot be used costs time only.
+func (a *Archive) CatalogWith(ctx context.Context, use SnapshotUse) (*Catalog, error) {
+	return a.catalog(ctx, use, false)
+}
+
+func (a *Archive) catalog(ctx context.Context, use SnapshotUse, record bool) (*Catalog, error) {
+	c := &Catalog{NodeID: a.nodeID, Store: a.store.URL(), record: record}
+	again, err := a.listInto(ctx, c, "", use)
+	if err != nil {
+		return nil, err
+	}
+	if again {
+		after := objEnd
+		if use != SnapshotIgnored {
+			if err := a.loadSnapshot(ctx, c); err != nil {
+				return nil, err
 			}
-			path := strings.TrimPrefix(o.Key, prefix)
-			if !skipped && strings.HasPrefix(path, objPrefix) {
-				// One more request spares the pages of all contents.
-				after, again, skipped = prefix+"obj0", true, true
-				break
+			if use == SnapshotNames {
+				after = c.takeNames()
 			}
-			k, err := ParseKey(path)
-			if err != nil {
-				c.Foreign = append(c.Foreign, o)
-				continue
-			}
-			c.add(k, o)
 		}
-		if !again {
-			break
+		if _, err := a.listInto(ctx, c, after, use); err != nil {
+			return nil, err
 		}
 	}
 	if err := a.readEpochs(ctx, c); err != nil {
@@ -207,12 +226,61 @@ func (a *Archive) Catalog(ctx context.Context) (*Catalog, error) {
 	return c, nil
 }
 
+// objEnd sorts behind all contents of bases, and before what follows them.
+const objEnd = "obj0"
+
+// listInto adds the names behind after, and tells whether it stopped before
+// obj/ so that more are to be listed: one more request spares the pages of all
+// contents, and a snapshot those of most segments.
+func (a *Archive) listInto(ctx context.Context, c *Catalog, after string, use SnapshotUse) (more bool, err error) {
+	prefix := NodePrefix(a.nodeID)
+	from := ""
+	if after != "" {
+		from = prefix + after
+	}
+	for o, err := range a.store.List(ctx, prefix, from) {
+		if err != nil {
+			return false, fmt.Errorf("list archive of node %s: %w", a.nodeID, err)
+		}
+		path := strings.TrimPrefix(o.Key, prefix)
+		if after == "" && path >= objPrefix {
+			if strings.HasPrefix(path, objPrefix) || use != SnapshotIgnored && len(c.Catalogs) > 0 {
+				return true, nil
+			}
+		}
+		k, err := ParseKey(path)
+		if err != nil {
+			if len(c.Foreign) >= foreignMax {
+				c.ForeignMore++
+				continue
+			}
+			c.Foreign = append(c.Foreign, o)
+			continue
+		}
+		if c.names++; c.names > catalogNamesMax {
+			return false, &ObjectError{Store: c.Store, Key: o.Key, Offset: -1,
+				Reason: fmt.Sprintf("it is one of more than %d names of one node, which no archive of this program has", catalogNamesMax)}
+		}
+		if c.record && path >= objEnd {
+			c.tail = append(c.tail, o)
+		}
+		c.add(k, o)
+	}
+	return false, nil
+}
+
+// What a listing may make a reader remember.
+var (
+	catalogNamesMax = 16 << 20
+	foreignMax      = 1000
+)
+
 func (c *Catalog) add(k Key, o Object) {
 	switch k := k.(type) {
 	case SegmentKey:
 		c.Segments = append(c.Segments, SegmentEntry{SegmentKey: k, Object: o})
 	case BaseKey:
-		c.Bases = append(c.Bases, BaseEntry{k, o})
+		c.Bases = append(c.Bases, BaseEntry{BaseKey: k, Object: o})
 	case GapKey:
 		c.Gaps = append(c.Gaps, GapEntry{k, o})
 	case PinKey:
@@ -237,7 +305,12 @@ func (c *Catalog) add(k Key, o Object) {
 func (a *Archive) readEpochs(ctx context.Context, c *Catalog) error {
 	infos := make([]EpochInfo, len(c.Claims))
 	problems := make([]error, len(c.Claims))
+	known := c.knownEpochs()
 	err := forEach(ctx, len(c.Claims), func(ctx context.Context, i int) error {
+		if e, ok := known[c.Claims[i].Epoch]; ok {
+			infos[i] = e
+			return nil
+		}
 		e, err := ReadEpoch(ctx, a.store, a.nodeID, c.Claims[i].Epoch)
 		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) {
 			problems[i] = err
@@ -296,6 +369,7 @@ func (c *Catalog) MayOpen(ids *Identities, enc Age) bool {
 // finish cuts what fenced epochs wrote and puts everything in order. Of
 // segments with one content, those that ids may open come first.
 func (c *Catalog) finish(ids *Identities) {
+	c.useKnown()
 	slices.SortFunc(c.Epochs, func(x, y EpochInfo) int { return cmp.Compare(x.Epoch, y.Epoch) })
 	for i := range c.Segments {
 		s := &c.Segments[i]

@@ -101,6 +101,10 @@ func (a *Archive) Points(ctx context.Context, windows []Window, name string) ([]
 	}
 	points := make([][]wal.Point, len(all))
 	err := forEach(ctx, len(all), func(ctx context.Context, i int) error {
+		if b := all[i].Bounds; b != nil {
+			points[i] = b.Points
+			return nil
+		}
 		info, err := a.SegmentInfo(ctx, all[i])
 		points[i] = info.Footer.Points
 		return err

@@ -3,6 +3,7 @@ package archive
 import (
 	"encoding/hex"
 	"fmt"
+	"strconv"
 
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -136,8 +137,28 @@ func (k EpochKey) String() string { return fmt.Sprintf("epoch/%016x.json", uint6
 
 // String is "wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.<recips8>.<md516>.age]".
 func (k SegmentKey) String() string {
-	return fmt.Sprintf("%s%016x-%016x-%08x-%s.wal.zst%s", SegmentPrefix(k.Timeline),
-		uint64(k.First), uint64(k.Last), uint64(k.Epoch), k.SHA16, k.Age.suffix())
+	// By hand: plans over long histories parse, and so write, very many of them.
+	b := make([]byte, 0, 96)
+	b = appendHex(append(b, "wal/"...), uint64(k.Timeline), 8)
+	b = appendHex(append(b, '/'), uint64(k.First), 16)
+	b = appendHex(append(b, '-'), uint64(k.Last), 16)
+	b = appendHex(append(b, '-'), uint64(k.Epoch), 8)
+	b = hex.AppendEncode(append(b, '-'), k.SHA16[:])
+	b = append(b, ".wal.zst"...)
+	return string(append(b, k.Age.suffix()...))
+}
+
+// appendHex writes v with at least so many digits.
+func appendHex(b []byte, v uint64, digits int) []byte {
+	for d := digits - 1; d >= 0; d-- {
+		if v>>(4*d) != 0 {
+			break
+		}
+		if d > 0 {
+			b = append(b, '0')
+		}
+	}
+	return strconv.AppendUint(b, v, 16)
 }
 
 // SegmentPrefix is where the segments of a timeline are, below NodePrefix.

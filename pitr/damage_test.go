@@ -105,7 +105,7 @@ func TestFlipEveryByte(t *testing.T) {
 func readAlone(t *testing.T, k *kit, hurt *memStore, key string) error {
 	c := k.over(t, hurt)
 	path := strings.TrimPrefix(key, archive.NodePrefix(kitNode))
-	src, err := listAll(t.Context(), c.archives())
+	src, err := listAll(t.Context(), c.archives(), archive.SnapshotIgnored)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func Drill(ctx context.Context, archives []*archive.Archive, o *DrillOptions) (*
 	d.opts.Restore = *d.opts.Restore.withDefaults()
 	d.opts.Restore.Resume = false
 	var err error
-	if d.src, d.h, err = survey(ctx, archives); err != nil {
+	if d.src, d.h, err = survey(ctx, archives, archive.SnapshotContents); err != nil {
 		return nil, err
 	}
 	plan, err := d.choose(ctx)

@@ -49,6 +49,7 @@ type epochStart struct {
 type segment struct {
 	key         string // of its content, below the node's prefix
 	name        string // of the first object that holds it, below the node's prefix
+	timeline    wal.Timeline
 	epoch       wal.Epoch
 	first, last wal.LSN // as the name says
 	lo, hi      wal.LSN
@@ -66,7 +67,8 @@ type base struct {
 	lsn      wal.LSN // the cut
 	low      wal.LSN // what every vshard has applied: replay goes on after it
 	stores   []int
-	class    archive.StorageClass // of the manifest, in the first of stores
+	class    archive.StorageClass  // of the manifest, in the first of stores
+	summary  *archive.SnapshotBase // nil: read the manifest
 }
 
 // clash: two live segments of one epoch hold from..to. Only one writer can have
@@ -98,7 +100,7 @@ func (b *branch) finish() {
 	slices.SortFunc(b.epochs, func(x, y epochStart) int { return cmp.Compare(x.epoch, y.epoch) })
 	slices.SortFunc(b.bases, func(x, y base) int { return cmp.Or(cmp.Compare(x.lsn, y.lsn), cmp.Compare(x.id, y.id)) })
 	slices.SortFunc(b.gaps, func(x, y gap) int { return cmp.Compare(x.from, y.from) })
-	live := b.segments[:0:0]
+	live := make([]segment, 0, len(b.segments))
 	for _, s := range b.segments {
 		s.lo, s.hi = s.first, min(s.last, b.deadFrom(s.epoch)-1)
 		if s.hi < s.lo {

@@ -24,6 +24,9 @@ type Pace struct {
 // PlanOptions of NewPlanWith. Nil and the zero value work.
 type PlanOptions struct {
 	Pace Pace
+	// NoSnapshot lists every name, even when a snapshot of the catalog knows
+	// most of them.
+	NoSnapshot bool
 }
 
 func (o *PlanOptions) withDefaults() *PlanOptions {

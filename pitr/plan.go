@@ -119,16 +119,37 @@ func NewPlanWith(ctx context.Context, archives []*archive.Archive, target Target
 		return nil, err
 	}
 	o := opts.withDefaults()
-	src, h, err := survey(ctx, archives)
+	if !o.NoSnapshot {
+		plan, err := newPlan(ctx, archives, target, o, archive.SnapshotNames)
+		switch {
+		case err == nil:
+			if ok, err := plan.confirm(ctx); ok || ctx.Err() != nil {
+				return plan, err
+			}
+		case plan == nil || ctx.Err() != nil:
+			return nil, err // no snapshot had a part in it
+		}
+		// What a snapshot says is out of date, or is no reason to refuse.
+	}
+	return newPlan(ctx, archives, target, o, archive.SnapshotContents)
+}
+
+// newPlan makes a plan. With an error there is a plan without use, if names of a
+// snapshot had a part in it.
+func newPlan(ctx context.Context, archives []*archive.Archive, target Target, o *PlanOptions, use archive.SnapshotUse) (*Plan, error) {
+	src, h, err := survey(ctx, archives, use)
 	if err != nil {
 		return nil, err
 	}
 	p := &planner{src: src, h: h, look: newLookup(src), refused: make(map[string]bool), pace: o.Pace}
 	plan, err := p.make(ctx, target)
-	if err != nil {
-		return nil, p.explain(ctx, err, target)
+	switch {
+	case err == nil:
+		return plan, nil
+	case src.unlisted():
+		return &Plan{src: src}, err
 	}
-	return plan, nil
+	return nil, p.explain(ctx, err, target)
 }
 
 // withoutBase plans the same way again when a base turned out to be damaged:
@@ -186,13 +207,13 @@ func (p *planner) make(ctx context.Context, t Target) (*Plan, error) {
 		refused: p.refused, Segments: []PlanSegment{}, Digests: []PlanDigest{}, Gaps: []PlanGap{}, Warnings: p.src.warnings(),
 		Pace: p.pace, Cold: []PlanCold{},
 	}
-	rt, manifest, err := p.chooseRoute(ctx, t, at)
+	rt, summary, err := p.chooseRoute(ctx, t, at)
 	if err != nil {
 		return nil, err
 	}
 	p.addSegments(rt)
 	p.addProof(at)
-	if err := p.addBase(ctx, rt, manifest); err != nil {
+	if err := p.addBase(ctx, rt, summary); err != nil {
 		return nil, err
 	}
 	if err := p.addDigests(ctx, at); err != nil {
@@ -207,7 +228,7 @@ func (p *planner) make(ctx context.Context, t Target) (*Plan, error) {
 
 // chooseRoute takes the newest base whose manifest is whole and not newer than
 // the target. A base that is passed over is a warning.
-func (p *planner) chooseRoute(ctx context.Context, t Target, at resolved) (*route, *archive.Manifest, error) {
+func (p *planner) chooseRoute(ctx context.Context, t Target, at resolved) (*route, *archive.SnapshotBase, error) {
 	for {
 		rt, missing := p.h.route(at.leaf, at.lsn, func(b *base) bool { return !p.refused[b.key] })
 		if missing != nil {
@@ -221,10 +242,10 @@ func (p *planner) chooseRoute(ctx context.Context, t Target, at resolved) (*rout
 		if rt.base == nil {
 			return rt, nil, nil
 		}
-		m, err := p.src.manifest(ctx, rt.base)
+		m, err := p.src.summary(ctx, rt.base)
 		if err == nil {
-			if low := appliedMin(m); low < rt.base.low {
-				rt.base.low = low // the way must begin there; look again
+			if m.Low < rt.base.low {
+				rt.base.low = m.Low // the way must begin there; look again
 				continue
 			}
 			return rt, m, nil
@@ -235,15 +256,6 @@ func (p *planner) chooseRoute(ctx context.Context, t Target, at resolved) (*rout
 		p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf("base %s is not used: %v", rt.base.key, err))
 		p.refused[rt.base.key] = true
 	}
-}
-
-// appliedMin is what every vshard of a base has applied.
-func appliedMin(m *archive.Manifest) wal.LSN {
-	low := m.LSN
-	for _, v := range m.VShards {
-		low = min(low, v.Applied)
-	}
-	return low
 }
 
 func (p *planner) refuse(t Target, at resolved, missing *hole) error {
@@ -289,16 +301,15 @@ func (p *planner) addProof(at resolved) {
 	}
 }
 
-func (p *planner) addBase(ctx context.Context, rt *route, m *archive.Manifest) error {
+func (p *planner) addBase(ctx context.Context, rt *route, m *archive.SnapshotBase) error {
 	if rt.base == nil {
 		n, err := p.src.vshards(ctx, p.h)
 		p.plan.VShards = n
 		return err
 	}
-	objects, _, bytes := m.Totals()
-	p.plan.VShards = len(m.VShards)
+	p.plan.VShards = m.VShards
 	p.plan.Base = &PlanBase{Key: rt.base.key, Timeline: rt.from, LSN: rt.base.lsn, Time: m.Time,
-		Bytes: bytes, Objects: objects, Stores: rt.base.stores, Class: rt.base.class}
+		Bytes: m.SealedBytes, Objects: m.Files, Stores: rt.base.stores, Class: rt.base.class}
 	return nil
 }
 
@@ -309,7 +320,7 @@ func (p *planner) addDigests(ctx context.Context, at resolved) error {
 		if b.lsn != at.lsn {
 			continue
 		}
-		m, err := p.src.manifest(ctx, b)
+		m, err := p.src.summary(ctx, b)
 		if err != nil {
 			if passOver(err) {
 				continue // chooseRoute has warned, or it is not needed

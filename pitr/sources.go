@@ -35,9 +35,10 @@ type manifestRead struct {
 	err error
 }
 
-// survey lists all archives. It fails only when none answers.
-func survey(ctx context.Context, archives []*archive.Archive) (*sources, *history, error) {
-	s, err := listAll(ctx, archives)
+// survey lists all archives, with as much help of snapshots as use allows. It
+// fails only when none answers.
+func survey(ctx context.Context, archives []*archive.Archive, use archive.SnapshotUse) (*sources, *history, error) {
+	s, err := listAll(ctx, archives, use)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,7 +47,7 @@ func survey(ctx context.Context, archives []*archive.Archive) (*sources, *histor
 	return s, h, nil
 }
 
-func listAll(ctx context.Context, archives []*archive.Archive) (*sources, error) {
+func listAll(ctx context.Context, archives []*archive.Archive, use archive.SnapshotUse) (*sources, error) {
 	if len(archives) == 0 {
 		return nil, ErrNoStores
 	}
@@ -60,7 +61,7 @@ func listAll(ctx context.Context, archives []*archive.Archive) (*sources, error)
 		}
 	}
 	err := parallel(ctx, n, n, func(ctx context.Context, i int) error {
-		s.catalogs[i], s.down[i] = archives[i].Catalog(ctx)
+		s.catalogs[i], s.down[i] = archives[i].CatalogWith(ctx, use)
 		if s.down[i] != nil && ctx.Err() != nil {
 			return s.down[i]
 		}
@@ -92,15 +93,21 @@ func (s *sources) merge() *history {
 				h.branch(e.Timeline).addEpoch(e)
 			}
 		}
-		for _, e := range c.Segments {
-			key := e.Content().String()
+		for j := range c.Segments {
+			e := &c.Segments[j]
+			name := strings.TrimPrefix(e.Object.Key, archive.NodePrefix(s.node))
+			key := contentOf(e, name)
 			if seen[key] == nil {
-				seen[key] = &segment{key: key, name: e.SegmentKey.String(), epoch: e.Epoch, first: e.First, last: e.Last, bytes: e.Size}
+				seen[key] = &segment{key: key, name: name, timeline: e.Timeline, epoch: e.Epoch, first: e.First, last: e.Last, bytes: e.Size}
 			}
 			if sg := seen[key]; len(s.entries[i][key]) == 0 {
 				sg.stores, sg.class = addHolder(sg.stores, sg.class, i, e.Class)
 			}
-			s.entries[i][key] = append(s.entries[i][key], e)
+			if held := s.entries[i][key]; held != nil {
+				s.entries[i][key] = append(held, *e)
+			} else {
+				s.entries[i][key] = c.Segments[j : j+1 : j+1] // shared: there are very many
+			}
 		}
 		for _, b := range c.Bases {
 			key := b.BaseKey.String()
@@ -108,6 +115,7 @@ func (s *sources) merge() *history {
 				bases[key] = &base{key: key, id: b.ID, timeline: b.Timeline, lsn: b.LSN, low: b.LSN}
 			}
 			at := bases[key]
+			at.summary = cmp.Or(at.summary, b.Summary)
 			at.stores, at.class = addHolder(at.stores, at.class, i, b.Class)
 		}
 		for _, g := range c.Gaps {
@@ -119,12 +127,11 @@ func (s *sources) merge() *history {
 		}
 	}
 	inferred := make(map[wal.Epoch]archive.EpochInfo)
-	for key, sg := range seen {
-		k, _ := segmentKey(key) // was made by String
-		b := h.branch(k.Timeline)
+	for _, sg := range seen {
+		b := h.branch(sg.timeline)
 		b.segments = append(b.segments, *sg)
 		if e, ok := inferred[sg.epoch]; !epochs[sg.epoch] && (!ok || sg.first < e.FirstLSN) {
-			inferred[sg.epoch] = archive.EpochInfo{Timeline: k.Timeline, Epoch: sg.epoch, FirstLSN: sg.first}
+			inferred[sg.epoch] = archive.EpochInfo{Timeline: sg.timeline, Epoch: sg.epoch, FirstLSN: sg.first}
 		}
 	}
 	// An epoch whose object is damaged, or listed late, still fences: it began
@@ -138,6 +145,14 @@ func (s *sources) merge() *history {
 		b.bases = append(b.bases, *bs)
 	}
 	return h
+}
+
+// contentOf is the key of what an object holds: its own name unless it is encrypted.
+func contentOf(e *archive.SegmentEntry, name string) string {
+	if e.Age.Encrypted() {
+		return e.Content().String()
+	}
+	return name
 }
 
 func (h *history) branch(id wal.Timeline) *branch {
@@ -253,6 +268,13 @@ func firstOf[T any](entries []archive.SegmentEntry, ask func(archive.SegmentEntr
 
 // segmentBounds reads the footer of a segment.
 func (s *sources) segmentBounds(ctx context.Context, sg *segment) (bounds, error) {
+	for _, i := range sg.stores {
+		for _, e := range s.entries[i][sg.key] {
+			if b := e.Bounds; b != nil {
+				return bounds{first: b.FirstTime, last: b.LastTime, points: b.Points}, nil
+			}
+		}
+	}
 	info, err := anyOf(s, sg.stores, func(i int) (archive.SegmentInfo, error) {
 		return firstOf(s.entries[i][sg.key], func(e archive.SegmentEntry) (archive.SegmentInfo, error) {
 			return s.archives[i].SegmentInfo(ctx, e)
@@ -318,6 +340,18 @@ func (s *sources) manifest(ctx context.Context, b *base) (*archive.Manifest, err
 	return got.m, got.err
 }
 
+// summary is what a plan needs of a manifest, from a snapshot if one knows it.
+func (s *sources) summary(ctx context.Context, b *base) (*archive.SnapshotBase, error) {
+	if b.summary != nil {
+		return b.summary, nil
+	}
+	m, err := s.manifest(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	return new(m.Summary()), nil
+}
+
 // usableManifest: a node's vshards are 0 to n-1.
 func usableManifest(m *archive.Manifest) error {
 	for i, v := range m.VShards {
@@ -330,7 +364,7 @@ func usableManifest(m *archive.Manifest) error {
 
 // baseTime is the time of the record at the base's LSN in µs, 0 when unknown.
 func (s *sources) baseTime(ctx context.Context, b *base) (int64, error) {
-	m, err := s.manifest(ctx, b)
+	m, err := s.summary(ctx, b)
 	if err != nil {
 		if passOver(err) {
 			return 0, nil // a base that cannot be read tells no time
@@ -363,9 +397,9 @@ func (s *sources) vshards(ctx context.Context, h *history) (int, error) {
 	}
 	for _, id := range h.timelines() {
 		for i := range h.branches[id].bases {
-			m, err := s.manifest(ctx, &h.branches[id].bases[i])
+			m, err := s.summary(ctx, &h.branches[id].bases[i])
 			if err == nil {
-				return len(m.VShards), nil
+				return m.VShards, nil
 			}
 			if !passOver(err) {
 				return 0, err

@@ -75,7 +75,7 @@ type verifier struct {
 // those of the store.
 func Verify(ctx context.Context, a *archive.Archive, opts *VerifyOptions) (*VerifyReport, error) {
 	begun := time.Now()
-	src, h, err := survey(ctx, []*archive.Archive{a})
+	src, h, err := survey(ctx, []*archive.Archive{a}, archive.SnapshotIgnored)
 	if err != nil {
 		return nil, err
 	}

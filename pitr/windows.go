@@ -58,7 +58,7 @@ type Stretch struct {
 // Describe lists all timelines of a node and what can be restored of each. It
 // reads listings, epoch objects, and the footers at the ends of windows.
 func Describe(ctx context.Context, archives []*archive.Archive) (*Description, error) {
-	src, h, err := survey(ctx, archives)
+	src, h, err := survey(ctx, archives, archive.SnapshotContents)
 	if err != nil {
 		return nil, err
 	}
@@ -148,33 +148,4 @@ func (s *sources) describeEpochs(t *Timeline) {
 			}
 		}
 	}
-}
-
-// Explanation says whether a target can be reached, and what could be instead.
-type Explanation struct {
-	Target    Target     `json:"target"`
-	Reachable bool       `json:"reachable"`
-	Reason    string     `json:"reason,omitempty"` // why not
-	ExitCode  int        `json:"exit_code"`        // of a restore to it
-	Nearest   *Nearest   `json:"nearest,omitempty"`
-	Choices   []Position `json:"choices,omitempty"` // of an ambiguous target
-	Plan      *Plan      `json:"plan,omitempty"`
-}
-
-// Explain makes the plan and turns a refusal into an answer. Errors are only
-// those that are not about the target.
-func Explain(ctx context.Context, archives []*archive.Archive, t Target) (*Explanation, error) {
-	plan, err := NewPlan(ctx, archives, t)
-	if err == nil {
-		return &Explanation{Target: t, Reachable: true, Plan: plan}, nil
-	}
-	out := &Explanation{Target: t, Reason: err.Error(), ExitCode: ExitCode(err), Nearest: nearestOf(err)}
-	switch out.ExitCode {
-	case ExitError, ExitUsage:
-		return nil, err
-	}
-	if e := as[*AmbiguousError](err); e != nil {
-		out.Choices = e.Choices
-	}
-	return out, nil
 }

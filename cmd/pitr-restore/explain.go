@@ -49,10 +49,30 @@ func runExplain(c *cli.Call) error {
 	})
 }
 
+// advice is what to do about a target that is out of reach.
+var advice = map[pitr.Verdict]string{
+	pitr.Future:    "Nothing that late is archived: it was not written yet, or the node has not archived it. nodedb archive status --dir DIR tells how far it is behind.",
+	pitr.Pruned:    "It was written once, but what leads to it is not in this archive any more: it was pruned, or the archive was attached later. Another --archive may hold it.",
+	pitr.TooEarly:  "The node had written nothing at that time.",
+	pitr.Between:   "No timeline that is archived spans it; choose one of the points below.",
+	pitr.InGap:     "A gap is declared: the node gave these LSNs up. No store of this archive has them; only a base behind the gap leads on.",
+	pitr.Hole:      "Nothing declares that these LSNs are lost: objects were deleted or have not arrived. nodedb archive verify tells more, and another --archive may hold them.",
+	pitr.Unknown:   "What a store did not answer is unknown, not absent: ask again when it answers.",
+	pitr.Ambiguous: "More than one history has an answer, and a restore does not guess.",
+	pitr.NoSuch:    "pitr-restore windows lists what there is.",
+	pitr.Damaged:   "nodedb archive verify names all that is damaged.",
+}
+
 func refusal(e *pitr.Explanation) []string {
 	out := []string{
 		fmt.Sprintf("The target, %s, cannot be reached: %s.", e.Target, e.Reason),
 		fmt.Sprintf("A restore to it would end with exit code %d (%s).", e.ExitCode, cli.Code(e.ExitCode)),
+	}
+	if a := advice[e.Verdict]; a != "" {
+		out = append(out, a)
+	}
+	if e.Otherwise != "" {
+		out = append(out, "The stores that answer would say alone: "+e.Otherwise+".")
 	}
 	if e.Nearest != nil && e.Nearest.Before != nil {
 		out = append(out, "The nearest point before it is "+cli.FormatPosition(*e.Nearest.Before)+".")
@@ -69,6 +89,16 @@ func refusal(e *pitr.Explanation) []string {
 // steps tells the plan, object by object.
 func steps(p *pitr.Plan) []string {
 	out := []string{fmt.Sprintf("The target, %s, is %s.", p.Target, cli.FormatPosition(p.Reached))}
+	thaw := 0
+	for _, c := range p.Cold {
+		if c.Thaw {
+			thaw++
+		}
+	}
+	if thaw > 0 {
+		out = append(out, fmt.Sprintf("%s must be thawed first, such as %s (%s); a restore before that ends with exit code %d.",
+			cli.Plural(thaw, "object"), p.Cold[0].Key, p.Cold[0].Class, pitr.ExitCold))
+	}
 	if p.Base != nil {
 		out = append(out, fmt.Sprintf("The newest usable base is at LSN %d: %s, %s, each checked against its SHA-256, named by %s.",
 			p.Base.LSN, cli.Plural(p.Base.Objects, "object"), cli.FormatSize(p.Base.Bytes), p.Base.Key))
