@@ -1,167 +1,27 @@
 package servertest
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strings"
-	"syscall"
-	"time"
-)
+import "context"
 
-// Credentials of every server that Start starts.
+// Credentials of every MinIO that Start starts.
 const (
 	AccessKey = "nodedb-test"
 	SecretKey = "nodedb-test-secret"
 )
 
-const (
-	startTimeout = 60 * time.Second
-	pollInterval = 20 * time.Millisecond
-	stopTimeout  = 10 * time.Second
-)
-
-// Server is a running MinIO.
-type Server struct {
-	Endpoint string // http://127.0.0.1:port
-
-	program, dir, addr string
-	log                *os.File
-	cmd                *exec.Cmd
-	exited             chan struct{} // closed when the process is gone
-}
-
-// Build gives the path of the server's program, building it when the go
-// command's cache does not hold it: two to three minutes on two CPUs.
+// Build gives the path of MinIO's program: two to three minutes on two CPUs
+// when it must be built.
 func Build(ctx context.Context) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "tool", "-n", "github.com/minio/minio")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("build MinIO: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
+	return buildTool(ctx, ".", "github.com/minio/minio")
 }
 
-// Start runs the program on a free loopback port with its data below dir, and
-// returns when it answers.
-func Start(ctx context.Context, program, dir string) (*Server, error) {
-	// The port is free now; nobody else on this machine asks for it by number.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("find a port: %w", err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		return nil, fmt.Errorf("free the port: %w", err)
-	}
-	s := &Server{Endpoint: "http://" + addr, program: program, dir: dir, addr: addr}
-	return s, s.Restart(ctx)
-}
-
-// Restart starts the server again, after Kill, with the same data and port.
-func (s *Server) Restart(ctx context.Context) error {
-	for _, sub := range []string{"data", "home"} {
-		if err := os.MkdirAll(filepath.Join(s.dir, sub), 0o750); err != nil {
-			return fmt.Errorf("make the server's directory: %w", err)
-		}
-	}
-	var err error
-	s.log, err = os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("open the server's log: %w", err)
-	}
-	s.cmd = exec.Command(s.program, "server", "--quiet", "--address", s.addr, filepath.Join(s.dir, "data"))
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	s.cmd.Env = []string{
-		"HOME=" + filepath.Join(s.dir, "home"), "PATH=" + os.Getenv("PATH"),
-		"MINIO_ROOT_USER=" + AccessKey, "MINIO_ROOT_PASSWORD=" + SecretKey,
-		"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=1",
-		"GOMAXPROCS=2", "GOMEMLIMIT=1GiB",
-	}
-	// A test process that is killed takes its server along.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	s.exited = make(chan struct{})
-	started := make(chan error)
-	go keep(s.cmd, started, s.exited)
-	if err := <-started; err != nil {
-		return errors.Join(fmt.Errorf("start MinIO: %w", err), s.log.Close())
-	}
-	return s.awaitReady(ctx)
-}
-
-// keep starts the process and stays with it. The kernel counts the end of the
-// thread that started it as the parent's death, and the node under test ends
-// threads; so this goroutine keeps one for itself as long as the server runs.
-func keep(cmd *exec.Cmd, started chan<- error, exited chan<- struct{}) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer close(exited)
-	err := cmd.Start()
-	started <- err
-	if err == nil {
-		_ = cmd.Wait() // how it ended is in its log
-	}
-}
-
-func (s *Server) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	tick := time.NewTicker(pollInterval)
-	defer tick.Stop()
-	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.Endpoint+"/minio/health/live", http.NoBody)
-		if err != nil {
-			return fmt.Errorf("ask the server: %w", err)
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-s.exited:
-			return fmt.Errorf("MinIO ended at start:\n%s", s.Log())
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("MinIO does not answer: %w\n%s", ctx.Err(), s.Log()), s.Kill())
-		case <-tick.C:
-		}
-	}
-}
-
-// Log is what the server printed.
-func (s *Server) Log() string {
-	b, err := os.ReadFile(filepath.Join(s.dir, "log"))
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
-
-// Kill ends the server at once, as a crash does; its data stays.
-func (s *Server) Kill() error { return s.end(syscall.SIGKILL) }
-
-// Stop ends the server in order.
-func (s *Server) Stop() error { return s.end(syscall.SIGTERM) }
-
-func (s *Server) end(sig syscall.Signal) error {
-	err := s.cmd.Process.Signal(sig)
-	if errors.Is(err, os.ErrProcessDone) {
-		err = nil
-	}
-	select {
-	case <-s.exited:
-	case <-time.After(stopTimeout):
-		err = errors.Join(err, s.cmd.Process.Kill())
-		<-s.exited
-	}
-	return errors.Join(err, s.log.Close())
+// Start runs MinIO, an S3 server.
+func Start(ctx context.Context, path, dir string) (*Server, error) {
+	return start(ctx, program{
+		name: "MinIO", path: path, ready: "/minio/health/ready",
+		args: func(addr, data string) []string { return []string{"server", "--quiet", "--address", addr, data} },
+		env: []string{
+			"MINIO_ROOT_USER=" + AccessKey, "MINIO_ROOT_PASSWORD=" + SecretKey,
+			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=1",
+		},
+	}, dir)
 }

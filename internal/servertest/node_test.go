@@ -116,12 +116,15 @@ func restoreTo(t *testing.T, s archive.Store, target pitr.Target, dir string) *p
 	return r
 }
 
-// The whole life of a node whose archive is S3: it writes, the server crashes
+func TestNodeOnS3(t *testing.T) {
+	wholeLife(t, server, open(t, storeURL(bucket(t)+"/cluster/a", smallParts)))
+}
+
+// wholeLife of a node whose archive is on a server: it writes, the server crashes
 // and comes back, the log is truncated, the directory is lost, and every state
 // comes back by LSN, by time and by name, proven by its digest (laws 6, 7, 9).
-func TestNodeOnS3(t *testing.T) {
-	b := bucket(t)
-	s := open(t, storeURL(b+"/cluster/a", smallParts))
+func wholeLife(t *testing.T, server *Server, s archive.Store) {
+	t.Helper()
 	root := t.TempDir()
 	n := openNode(t, filepath.Join(root, "node"), s)
 	load(t, n, 1)
