@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"syscall"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"gocloud.dev/gcerrors"
+	"google.golang.org/api/googleapi"
 )
 
 // storeError is the border where foreign errors get their class.
@@ -63,20 +65,16 @@ func classify(ctx context.Context, err error) error {
 	return ErrUnreachable
 }
 
-// classOfCode reads the error codes of S3 and its like.
+// classOfCode reads the error codes of S3 and its like, and of Azure.
 func classOfCode(err error) error {
-	var coded interface{ ErrorCode() string }
-	if !errors.As(err, &coded) {
-		return nil
-	}
-	switch coded.ErrorCode() {
-	case "NoSuchBucket":
+	switch errorCode(err) {
+	case "NoSuchBucket", "ContainerNotFound":
 		return ErrNoStore
-	case "NoSuchKey":
+	case "NoSuchKey", "BlobNotFound":
 		return ErrNotFound
-	case "PreconditionFailed":
+	case "PreconditionFailed", "BlobAlreadyExists":
 		return ErrExists
-	case "InvalidObjectState", "ObjectNotInActiveTierError":
+	case "InvalidObjectState", "ObjectNotInActiveTierError", "BlobArchived":
 		return ErrCold
 	case "SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling", "ThrottlingException", "RequestLimitExceeded",
 		"TooManyRequests", "ConditionalRequestConflict", "OperationAborted":
@@ -87,6 +85,19 @@ func classOfCode(err error) error {
 		return ErrDenied
 	}
 	return nil
+}
+
+// errorCode is the code that a cloud's answer names, empty when there is none.
+func errorCode(err error) string {
+	var coded interface{ ErrorCode() string } // S3
+	if errors.As(err, &coded) {
+		return coded.ErrorCode()
+	}
+	var azure *azcore.ResponseError
+	if errors.As(err, &azure) {
+		return azure.ErrorCode
+	}
+	return ""
 }
 
 func classOfStatus(status int) error {
@@ -109,10 +120,19 @@ func classOfStatus(status int) error {
 	return nil
 }
 
+// statusCode is the HTTP status of a cloud's answer, 0 when there was none.
 func statusCode(err error) int {
-	var answered interface{ HTTPStatusCode() int }
+	var answered interface{ HTTPStatusCode() int } // S3
 	if errors.As(err, &answered) {
 		return answered.HTTPStatusCode()
+	}
+	var google *googleapi.Error
+	if errors.As(err, &google) {
+		return google.Code
+	}
+	var azure *azcore.ResponseError
+	if errors.As(err, &azure) {
+		return azure.StatusCode
 	}
 	return 0
 }

@@ -75,7 +75,7 @@ func (s *blobStore) Create(ctx context.Context, key string, body io.ReaderAt, si
 	if s.s3 != nil {
 		err = s.s3.create(wctx, key, src)
 	} else {
-		err = s.createPortable(wctx, cancel, key, src)
+		err = s.createPortable(wctx, key, src)
 	}
 	serr := src.stop()
 	switch {
@@ -103,30 +103,22 @@ func (s *blobStore) orExists(ctx context.Context, key string, err error) error {
 	return &StoreError{Op: "create", Store: s.shown, Key: key, Class: ErrExists, Err: errors.New("found after the connection broke: " + err.Error())}
 }
 
-// createPortable aborts by cancelling the writer's context before Close: a
-// plain Close after a failed copy would publish what was copied so far.
-func (s *blobStore) createPortable(ctx context.Context, cancel func(), key string, src *source) error {
-	w, err := s.bucket.NewWriter(ctx, s.prefix+key, &blob.WriterOptions{
+// createPortable lets the driver read the body. A source that fails cancels ctx
+// before the driver could publish what it has so far. The writer that is fed by
+// Write is not used: Azure's panics when the server refuses the object.
+func (s *blobStore) createPortable(ctx context.Context, key string, src *source) error {
+	err := s.bucket.Upload(ctx, s.prefix+key, onlyReader{src.reader()}, &blob.WriterOptions{
 		BufferSize: blobBufferBytes, MaxConcurrency: blobConcurrency,
 		ContentType: octetStream, IfNotExist: true,
 	})
-	if err != nil {
-		return err
-	}
-	_, err = io.CopyBuffer(onlyWriter{w}, onlyReader{src.reader()}, make([]byte, copyBufferBytes))
 	if err == nil {
 		err = ctx.Err()
 	}
-	if err != nil {
-		cancel()
-		// The driver may know better why the copy failed than the pipe does.
-		return errors.Join(err, w.Close())
-	}
-	return w.Close()
+	return err
 }
 
-// onlyWriter and onlyReader hide ReadFrom and WriteTo, which would copy with
-// buffers of their own size.
+// onlyWriter and onlyReader hide ReadFrom, WriteTo and Seek, which would copy
+// with buffers of their own size.
 type onlyWriter struct{ io.Writer }
 type onlyReader struct{ io.Reader }
 

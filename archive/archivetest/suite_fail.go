@@ -102,6 +102,9 @@ func testBadBody(t *testing.T, s archive.Store) {
 			t.Fatalf("%s: a failed Create left %q", c.name, got)
 		}
 	}
-	mustCreate(t, s, "bad", []byte("good"))
-	wantContent(t, s, "bad", []byte("good"))
+	// In parts again: what a failed upload staged may be in the way of an object
+	// that comes in one piece, until the store forgets it (Azurite).
+	good := pattern(5, len(data))
+	mustCreate(t, s, "bad", good)
+	wantContent(t, s, "bad", good)
 }

@@ -43,5 +43,5 @@ func TestGCS(t *testing.T) {
 
 func TestNodeOnGCS(t *testing.T) {
 	s, fresh := startGCS(t)
-	wholeLife(t, s, fresh(t))
+	wholeLife(t, s, s.Kill, fresh(t))
 }

@@ -117,13 +117,13 @@ func restoreTo(t *testing.T, s archive.Store, target pitr.Target, dir string) *p
 }
 
 func TestNodeOnS3(t *testing.T) {
-	wholeLife(t, server, open(t, storeURL(bucket(t)+"/cluster/a", smallParts)))
+	wholeLife(t, server, server.Kill, open(t, storeURL(bucket(t)+"/cluster/a", smallParts)))
 }
 
-// wholeLife of a node whose archive is on a server: it writes, the server crashes
+// wholeLife of a node whose archive is on a server: it writes, the server ends
 // and comes back, the log is truncated, the directory is lost, and every state
 // comes back by LSN, by time and by name, proven by its digest (laws 6, 7, 9).
-func wholeLife(t *testing.T, server *Server, s archive.Store) {
+func wholeLife(t *testing.T, server *Server, halt func() error, s archive.Store) {
 	t.Helper()
 	root := t.TempDir()
 	n := openNode(t, filepath.Join(root, "node"), s)
@@ -135,7 +135,7 @@ func wholeLife(t *testing.T, server *Server, s archive.Store) {
 	point := digestOf(t, n)
 	archiveAll(t, n)
 
-	if err := server.Kill(); err != nil {
+	if err := halt(); err != nil {
 		t.Fatal(err)
 	}
 	load(t, n, 2) // the node does not wait for its archive
