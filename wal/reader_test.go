@@ -3,6 +3,7 @@ package wal
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -139,18 +140,21 @@ func TestSegmentReader(t *testing.T) {
 	}
 }
 
-// A read that fails is an error of the medium, not damage and no end.
+// A read that fails is an error of the medium, not damage and no end. So is a
+// connection that broke, whose error may wrap the sign of an early end.
 func TestSegmentReaderReadError(t *testing.T) {
 	f, _ := smallLog(t, false)
 	data := f[SegmentName(1)]
-	for n := range len(data) {
-		r := NewSegmentReader(io.MultiReader(bytes.NewReader(data[:n]), iotest.ErrReader(iotest.ErrTimeout)), SegmentName(1))
-		var err error
-		for err == nil {
-			_, err = r.Next()
-		}
-		if !errors.Is(err, iotest.ErrTimeout) || errors.Is(err, ErrCorrupt) {
-			t.Fatalf("read error at %d: %v", n, err)
+	for _, broken := range []error{iotest.ErrTimeout, fmt.Errorf("connection broke: %w", io.ErrUnexpectedEOF)} {
+		for n := range len(data) {
+			r := NewSegmentReader(io.MultiReader(bytes.NewReader(data[:n]), iotest.ErrReader(broken)), SegmentName(1))
+			var err error
+			for err == nil {
+				_, err = r.Next()
+			}
+			if !errors.Is(err, broken) || errors.Is(err, ErrCorrupt) {
+				t.Fatalf("read error at %d: %v", n, err)
+			}
 		}
 	}
 }

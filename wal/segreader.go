@@ -137,7 +137,7 @@ func (r *SegmentReader) drain() error {
 func (r *SegmentReader) readPreamble() error {
 	var b [PreambleLen]byte
 	n, err := io.ReadFull(r.src, b[:])
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && !ended(err) {
 		return fmt.Errorf("read segment %s: %w", r.name, err)
 	}
 	p, err := DecodePreamble(b[:n], r.name)
@@ -165,9 +165,9 @@ func (r *SegmentReader) readFrame() error {
 	var head [frameHeaderLen]byte
 	n, err := io.ReadFull(r.src, head[:])
 	switch {
-	case n == 0 && errors.Is(err, io.EOF):
+	case n == 0 && ended(err):
 		return r.corrupt(true, 0, "segment ends without a footer")
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case ended(err):
 		return r.corrupt(true, 0, "frame header cut off")
 	case err != nil:
 		return fmt.Errorf("read segment %s at offset %d: %w", r.name, r.at, err)
@@ -186,7 +186,7 @@ func (r *SegmentReader) readFrame() error {
 		last = h.last()
 	}
 	if err := r.readBody(paddedLen(h.bodyLen)); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if ended(err) {
 			return r.corrupt(true, last, "frame cut off")
 		}
 		return fmt.Errorf("read segment %s at offset %d: %w", r.name, r.at, err)
@@ -198,6 +198,13 @@ func (r *SegmentReader) readFrame() error {
 		return r.acceptFooter(h, head[:])
 	}
 	return r.acceptBatch(h, head[:])
+}
+
+// ended tells the end of the source, as io.ReadFull does, from a source that
+// failed: a connection that broke in the middle is no damage, although its error
+// may wrap io.ErrUnexpectedEOF.
+func ended(err error) bool {
+	return err == io.EOF || err == io.ErrUnexpectedEOF //nolint:errorlint // only the bare values mean the end
 }
 
 // readBody fills body with n bytes. Memory grows with what has arrived, not

@@ -106,6 +106,9 @@ func restoreTo(t *testing.T, s archive.Store, target pitr.Target, dir string) *p
 		t.Fatal(err)
 	}
 	plan, err := pitr.NewPlan(t.Context(), []*archive.Archive{a}, target)
+	for try := 0; archive.Retryable(err) && try < 20; try++ { // unknown, not absent: ask again
+		plan, err = pitr.NewPlan(t.Context(), []*archive.Archive{a}, target)
+	}
 	if err != nil {
 		t.Fatalf("plan %v: %v", target, err)
 	}
