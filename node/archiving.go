@@ -94,7 +94,8 @@ func (n *Node) claim() (archive.EpochInfo, error) {
 	}
 	// What was truncated before the archive came is in no segment: the archive
 	// begins with a base.
-	if !n.meta.TimelineClaimed && n.oldestLSN() > n.meta.FirstLSN {
+	lateStart := n.meta.ParentTimeline == 0 && n.meta.FirstLSN > 1 // a copy of another node's state
+	if !n.meta.TimelineClaimed && (lateStart || n.oldestLSN() > n.meta.FirstLSN) {
 		if err := n.needSeed(); err != nil {
 			return archive.EpochInfo{}, err
 		}

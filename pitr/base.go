@@ -46,7 +46,7 @@ func (r *restore) loadBase(ctx context.Context) error {
 	}
 	_, err := fs.Stat(r.stage.path(stageSubdir, baseDoneName))
 	if err == nil {
-		r.meter.bytes.Add(p.Base.Bytes)
+		r.meter.skip(p.Base.Bytes, 0, 0)
 		return nil
 	}
 	if !oserror.IsNotExist(err) {
@@ -61,7 +61,7 @@ func (r *restore) loadBase(ctx context.Context) error {
 	}
 	from := r.meter.bytes.Load()
 	err = p.src.retry(ctx, r.opts, p.Base.Stores, func(store int) error {
-		return archive.FetchBase(ctx, p.src.archives[store].Store(), m, r.stage.dir, &archive.FetchOptions{
+		return archive.FetchBase(ctx, r.opts.limited(p.src.archives[store].Store()), m, r.stage.dir, &archive.FetchOptions{
 			Parallel: r.opts.Parallel, FS: fs, Logger: r.opts.Logger, Identities: p.src.archives[store].Identities(),
 			Progress: func(bp archive.BaseProgress) {
 				r.meter.bytes.Store(from + scale(p.Base.Bytes, bp.Bytes, bp.BytesTotal))

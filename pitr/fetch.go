@@ -110,7 +110,7 @@ func (s *sources) segmentObject(ctx context.Context, o *Options, d *decoder, i i
 		return nil, err
 	}
 	defer d.budget.give(entry.Size)
-	data, err := download(ctx, o, a.Store(), entry.Object)
+	data, err := download(ctx, o, o.limited(a.Store()), entry.Object)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (s *sources) segmentObject(ctx context.Context, o *Options, d *decoder, i i
 // decoder might be cut off by the store. A body that is shorter than the listing
 // said was cut on the way: what is truncated in the store is listed so.
 func download(ctx context.Context, o *Options, st archive.Store, obj archive.Object) ([]byte, error) {
-	within, cancel := context.WithTimeout(ctx, o.AttemptTimeout+time.Duration(obj.Size>>20)*time.Second)
+	within, cancel := context.WithTimeout(ctx, o.AttemptTimeout+time.Duration(obj.Size>>20)*time.Second+o.limitDelay(obj.Size))
 	defer cancel()
 	failed := func(err error) error {
 		if ctx.Err() != nil || archive.Retryable(err) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/time/rate"
 
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/node/engine/kv"
@@ -24,6 +25,7 @@ type Options struct {
 	Resume bool
 
 	Parallel    int   // downloads at a time; default 4
+	LimitBytes  int64 // fetched in a second, by all downloads together; 0: no limit
 	Workers     int   // goroutines that replay; default GOMAXPROCS
 	MemoryBytes int64 // segments held at a time, besides the one that is due; default 128 MiB
 	ReplayBytes int64 // sorted runs of all vshards; default the engine's
@@ -33,6 +35,18 @@ type Options struct {
 	Attempts               int
 	BackoffMin, BackoffMax time.Duration // default 200ms, 10s
 	AttemptTimeout         time.Duration // of one download, plus one second per MiB; default 60s
+
+	// VShards, OnlyTenants and OnlyPrefixes make a new node of the state that was
+	// restored and proven: one with another number of vshards, or with a part of
+	// the entries. See Shape.
+	VShards      int
+	OnlyTenants  []uint32
+	OnlyPrefixes [][]byte
+	// NewNodeID names that node; default the old name and six random digits.
+	NewNodeID string
+
+	// IgnoreSpace starts even when the file system seems too small.
+	IgnoreSpace bool
 
 	// Progress is called from one goroutine: at every change of phase, and each
 	// ProgressInterval (default 200ms). It must not block.
@@ -44,10 +58,13 @@ type Options struct {
 	Logger  *slog.Logger    // default discards
 	Clock   func() time.Time
 	Rand    io.Reader // names of staging directories, incarnations; default crypto/rand
+
+	limiter *rate.Limiter // of LimitBytes, nil: none
 }
 
 const (
 	parallelMax        = 256
+	vshardsMax         = 4096    // as a node takes
 	checkpointBytes    = 1 << 30 // decoded bytes between two points that a resume starts from
 	memoryBytesDefault = 128 << 20
 	attemptsMax        = 100
@@ -66,6 +83,7 @@ func (o *Options) withDefaults() *Options {
 	setDefault(&d.BackoffMax, 10*time.Second)
 	setDefault(&d.AttemptTimeout, time.Minute)
 	setDefault(&d.ProgressInterval, 200*time.Millisecond)
+	d.limiter = newLimiter(d.LimitBytes)
 	if d.Progress == nil {
 		d.Progress = func(Progress) {}
 	}
@@ -102,6 +120,8 @@ func (o *Options) validate() error {
 		}
 	}
 	bad(o.Parallel < 1 || o.Parallel > parallelMax, "parallel downloads %d outside 1 to %d", o.Parallel, parallelMax)
+	bad(o.LimitBytes < 0, "limit of %d bytes a second", o.LimitBytes)
+	bad(o.VShards < 0 || o.VShards > vshardsMax, "vshards %d outside 1 to %d", o.VShards, vshardsMax)
 	bad(o.Workers < 1 || o.Workers > parallelMax, "workers %d outside 1 to %d", o.Workers, parallelMax)
 	bad(o.MemoryBytes < 0, "memory of %d bytes", o.MemoryBytes)
 	bad(o.ReplayBytes < 0, "replay memory of %d bytes", o.ReplayBytes)

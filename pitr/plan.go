@@ -37,6 +37,8 @@ type Plan struct {
 	// It is not applied, and not needed.
 	Proof *PlanSegment `json:"proof,omitempty"`
 
+	Shape *Shape `json:"shape,omitempty"` // set by Restore; nil: the node as it was
+
 	Gaps     []PlanGap `json:"gaps"`     // declared on this history; none is in the way
 	Stores   []string  `json:"stores"`   // URLs; others refer to them by index
 	Objects  int       `json:"objects"`  // to be fetched
@@ -163,7 +165,7 @@ func (p *Plan) withoutBase(ctx context.Context, why error) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	next.Target = p.Target
+	next.Target, next.Shape = p.Target, p.Shape
 	next.Warnings = append(next.Warnings, fmt.Sprintf("base %s is not used: %v", p.Base.Key, why))
 	return next, nil
 }
@@ -385,10 +387,11 @@ func (h *history) clashIn(rt *route) *clash {
 	return nil
 }
 
-// sameGoal tells whether two plans lead to the same target of the same node.
+// sameGoal tells whether o, a stored plan, leads to the target of p, of the same
+// node and in the same shape.
 func (p *Plan) sameGoal(o *Plan) bool {
 	a, b := p.Target, o.Target
 	same := a.Time.Equal(b.Time)
 	a.Time, b.Time = time.Time{}, time.Time{}
-	return same && a == b && p.NodeID == o.NodeID
+	return same && a == b && p.NodeID == o.NodeID && p.Shape.asks(o.Shape)
 }

@@ -16,6 +16,7 @@ const (
 	PhaseBase     Phase = "base"     // files of the base are fetched
 	PhaseReplay   Phase = "replay"   // segments are fetched and applied
 	PhaseDigest   Phase = "digest"   // the state is read and compared
+	PhaseShape    Phase = "shape"    // what is kept is copied into other vshards
 	PhaseActivate Phase = "activate" // synced and put in place
 	PhaseDone     Phase = "done"
 )
@@ -36,14 +37,18 @@ type Progress struct {
 
 // meter counts, and reports on a goroutine of its own.
 type meter struct {
-	plan     atomic.Pointer[Plan]
-	clock    func() time.Time
-	report   func(Progress)
-	begun    time.Time
-	bytes    atomic.Int64
-	records  atomic.Uint64
-	lsn      atomic.Uint64
-	timeAt   atomic.Int64
+	plan    atomic.Pointer[Plan]
+	clock   func() time.Time
+	report  func(Progress)
+	begun   time.Time
+	bytes   atomic.Int64
+	records atomic.Uint64
+	lsn     atomic.Uint64
+	timeAt  atomic.Int64
+	skipped struct { // done by an earlier run
+		bytes   atomic.Int64
+		records atomic.Uint64
+	}
 	reported sync.Mutex // one report at a time
 	phase    atomic.Value
 	stop     chan struct{}
@@ -97,18 +102,38 @@ func (m *meter) snapshot() Progress {
 		LSN: wal.LSN(m.lsn.Load()), TargetLSN: plan.Reached.LSN, TimeReached: microTime(m.timeAt.Load()),
 		Elapsed: m.clock().Sub(m.begun).Seconds(), ETA: -1,
 	}
-	// Both shares must be done in the end; the slower one decides.
-	done := 1.0
-	if p.BytesTotal > 0 {
-		done = min(done, float64(p.BytesFetched)/float64(p.BytesTotal))
-	}
-	if p.RecordsTotal > 0 {
-		done = min(done, float64(p.Records)/float64(p.RecordsTotal))
-	}
-	if done > 0 && p.Elapsed > 0 {
-		p.ETA = p.Elapsed/done - p.Elapsed
+	// Both must be done in the end; the slower one decides. What an earlier run
+	// did says nothing about this one's pace.
+	bytes := eta(p.Elapsed, float64(p.BytesTotal), float64(p.BytesFetched), float64(m.skipped.bytes.Load()))
+	records := eta(p.Elapsed, float64(p.RecordsTotal), float64(p.Records), float64(m.skipped.records.Load()))
+	if bytes >= 0 && records >= 0 {
+		p.ETA = max(bytes, records)
 	}
 	return p
+}
+
+// eta is how many seconds are left at the pace so far; negative: unknown.
+func eta(elapsed, total, done, skipped float64) float64 {
+	left, own := total-done, done-skipped
+	switch {
+	case left <= 0:
+		return 0
+	case own <= 0 || elapsed <= 0:
+		return -1
+	}
+	return elapsed * left / own
+}
+
+// skip notes what an earlier run did: a share of the bytes, or all records up
+// to lsn.
+func (m *meter) skip(bytes int64, records uint64, lsn wal.LSN) {
+	m.bytes.Add(bytes)
+	m.skipped.bytes.Add(bytes)
+	m.records.Add(records)
+	m.skipped.records.Add(records)
+	if lsn != 0 {
+		m.lsn.Store(uint64(lsn))
+	}
 }
 
 // restart counts anew for another plan.

@@ -3,9 +3,7 @@ package pitr
 import (
 	"context"
 	"encoding/hex"
-	"fmt"
 
-	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -15,7 +13,7 @@ const anyDigestRecord = "a digest record"
 // prove reads the whole state, adds up its digest and holds it against
 // everything that was published about exactly this LSN.
 func (r *restore) prove(ctx context.Context, rp *replayer) error {
-	sum, err := r.digest(ctx)
+	sum, err := digestAll(ctx, r.opts.Workers, r.vshards, r.plan.Reached.LSN)
 	if err != nil {
 		return err
 	}
@@ -32,32 +30,6 @@ func (r *restore) prove(ctx context.Context, rp *replayer) error {
 		r.result.ProvenBy = append(r.result.ProvenBy, p.Source)
 	}
 	return nil
-}
-
-func (r *restore) digest(ctx context.Context) (*engine.Digest, error) {
-	parts := make([]engine.Digest, len(r.vshards))
-	err := parallel(ctx, r.opts.Workers, len(r.vshards), func(ctx context.Context, i int) error {
-		snap, err := r.vshards[i].Snapshot()
-		if err != nil {
-			return fmt.Errorf("read restored vshard: %w", err)
-		}
-		parts[i], err = snap.Digest(ctx)
-		if cerr := snap.Close(); err == nil {
-			err = cerr
-		}
-		if err == nil && snap.Applied() != r.plan.Reached.LSN {
-			err = fmt.Errorf("pitr: vshard %04x ended at LSN %d, not at %d", i, uint64(snap.Applied()), uint64(r.plan.Reached.LSN))
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("digest of restored state: %w", err)
-	}
-	var sum engine.Digest
-	for i := range parts {
-		sum.Merge(&parts[i])
-	}
-	return &sum, nil
 }
 
 // readProof looks for digest records behind the last segment. The restore does

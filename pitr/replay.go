@@ -81,8 +81,7 @@ func (r *replayer) skipApplied() {
 			r.segments = append(r.segments, s)
 			continue
 		}
-		r.meter.bytes.Add(s.Bytes)
-		r.meter.handed(uint64(s.To-s.From+1), s.To, 0)
+		r.meter.skip(s.Bytes, uint64(s.To-s.From+1), s.To)
 	}
 }
 

@@ -38,6 +38,9 @@ type Result struct {
 	Bytes    int64         `json:"bytes"` // fetched, by all runs of a resumed restore as planned
 	Resumed  bool          `json:"resumed"`
 	Duration time.Duration `json:"duration_ns"` // of this run
+
+	// Whole is what Digest and Entries would be of, had no Shape been asked for.
+	Whole *Whole `json:"whole,omitempty"`
 }
 
 const resultName = "result.json"
@@ -68,7 +71,11 @@ func Restore(ctx context.Context, plan *Plan, targetDir string, opts *Options) (
 		return nil, errors.New("pitr: the plan was not made by NewPlan in this process")
 	}
 	begun := o.Clock()
-	st, err := openStage(o.FS, targetDir, plan, o.Resume, o.Rand)
+	plan, err := plan.shapedBy(o)
+	if err != nil {
+		return nil, err
+	}
+	st, err := openStage(o, targetDir, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +138,14 @@ func (r *restore) complete() (bool, error) {
 }
 
 // build makes everything up to and including node.json.
-func (r *restore) build(ctx context.Context) (err error) {
+func (r *restore) build(ctx context.Context) error {
+	done, err := r.shaped()
+	if err != nil {
+		return err
+	}
+	if done {
+		return r.writeNode()
+	}
 	r.meter.enter(PhaseBase)
 	if err := r.loadBaseOrOlder(ctx); err != nil {
 		return err
@@ -143,22 +157,20 @@ func (r *restore) build(ctx context.Context) (err error) {
 	if err := r.replay(ctx); err != nil {
 		return errors.Join(err, r.closeVShards())
 	}
+	if r.plan.Shape != nil {
+		if err := r.makeShape(ctx); err != nil {
+			return errors.Join(err, r.closeVShards())
+		}
+	}
 	return r.writeNode()
 }
 
-func (r *restore) openVShards() error {
-	var err error
-	if r.shared, err = engine.NewShared(&engine.Options{
-		FS: r.opts.FS, Logger: r.opts.Logger, Engines: r.opts.Engines, ReplayBytes: r.opts.ReplayBytes,
-	}); err != nil {
-		return fmt.Errorf("prepare stores: %w", err)
+func (r *restore) openVShards() (err error) {
+	r.shared, r.vshards, err = openAll(r.opts, r.stage.path("vshard"), r.plan.VShards)
+	if err != nil {
+		return err
 	}
-	for id := range r.plan.VShards {
-		v, err := engine.OpenVShard(r.shared, r.stage.path(vshardDir(uint16(id))), uint16(id))
-		if err != nil {
-			return fmt.Errorf("open restored vshard: %w", err)
-		}
-		r.vshards = append(r.vshards, v)
+	for id, v := range r.vshards {
 		if v.Applied() > r.plan.Reached.LSN {
 			return fmt.Errorf("pitr: vshard %04x in %s is at LSN %d, past the target: remove the directory and start anew",
 				id, r.stage.dir, uint64(v.Applied()))
@@ -167,20 +179,10 @@ func (r *restore) openVShards() error {
 	return nil
 }
 
-// vshardDir is where a vshard is, below a node's directory.
-func vshardDir(id uint16) string { return fmt.Sprintf("vshard/%04x", id) }
-
 func (r *restore) closeVShards() error {
-	var errs []error
-	for _, v := range r.vshards {
-		errs = append(errs, v.Close())
-	}
-	r.vshards = nil
-	if r.shared != nil {
-		errs = append(errs, r.shared.Close())
-		r.shared = nil
-	}
-	return errors.Join(errs...)
+	shared, vshards := r.shared, r.vshards
+	r.shared, r.vshards = nil, nil
+	return closeAll(shared, vshards)
 }
 
 // replay applies the segments, then proves the state.
@@ -228,6 +230,13 @@ func (r *restore) writeNode() error {
 		ForkLSN: p.Reached.LSN, FirstLSN: p.NextLSN, Incarnation: hex.EncodeToString(raw[:]),
 		RestoredFrom: fmt.Sprintf("%s (%s)", strings.Join(p.Stores, ", "), p.Target), RestoredAt: &now,
 	}
+	if s := p.Shape; s != nil {
+		// The first timeline of a node that is in no archive yet; its LSNs go on,
+		// so that no value has a version from the future.
+		meta.NodeID, meta.VShards = s.NodeID, s.VShards
+		meta.Timeline, meta.ParentTimeline, meta.ForkLSN = 1, 0, 0
+		meta.RestoredFrom = fmt.Sprintf("node %s in %s", p.NodeID, meta.RestoredFrom)
+	}
 	// Crash here: all is synced but node.json; a resume finds nothing left to
 	// replay and comes here again.
 	if err := engine.WriteMeta(fs, r.stage.dir, meta); err != nil {
@@ -243,6 +252,9 @@ func (r *restore) describe() *Result {
 	out.Segments, out.Records, out.Bytes = len(p.Segments), p.Records, p.Bytes
 	if p.Base != nil {
 		out.BaseLSN = p.Base.LSN
+	}
+	if p.Shape != nil {
+		out.NodeID, out.VShards = p.Shape.NodeID, p.Shape.VShards
 	}
 	return out
 }

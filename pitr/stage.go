@@ -46,13 +46,13 @@ const (
 
 // openStage checks the target and takes over an earlier stage for the same
 // target when resume is set, or makes a new one.
-func openStage(fs vfs.FS, targetDir string, plan *Plan, resume bool, random io.Reader) (*stage, error) {
+func openStage(o *Options, targetDir string, plan *Plan) (*stage, error) {
 	abs, err := filepath.Abs(targetDir)
 	if err != nil {
 		return nil, fmt.Errorf("resolve target directory: %w", err)
 	}
-	s := &stage{fs: fs, target: abs}
-	if resume {
+	s := &stage{fs: o.FS, target: abs}
+	if o.Resume {
 		found, err := s.findEarlier(plan)
 		if err != nil || found {
 			return s, err
@@ -61,8 +61,16 @@ func openStage(fs vfs.FS, targetDir string, plan *Plan, resume bool, random io.R
 	if err := s.checkTargetFree(); err != nil {
 		return nil, err
 	}
+	if !o.IgnoreSpace {
+		if err := checkSpace(o.FS, abs, plan); err != nil {
+			return nil, err
+		}
+	}
+	if err := plan.name(o.Rand); err != nil {
+		return nil, err
+	}
 	var id [4]byte
-	if _, err := io.ReadFull(random, id[:]); err != nil {
+	if _, err := io.ReadFull(o.Rand, id[:]); err != nil {
 		return nil, fmt.Errorf("draw id of staging directory: %w", err)
 	}
 	s.dir, s.plan = abs+stageMark+hex.EncodeToString(id[:]), plan
@@ -148,7 +156,7 @@ func (s *stage) takeLock() error {
 // the cleaning was missing, or a stage with the same target in its plan.
 func (s *stage) findEarlier(want *Plan) (bool, error) {
 	s.dir = s.target
-	if got, err := s.readPlan(); err == nil && got.sameGoal(want) {
+	if got, err := s.readPlan(); err == nil && want.sameGoal(got) {
 		return true, s.adopt(got, want)
 	}
 	parent, mark := s.fs.PathDir(s.target), s.fs.PathBase(s.target)+stageMark
@@ -172,7 +180,7 @@ func (s *stage) findEarlier(want *Plan) (bool, error) {
 			}
 		case err != nil:
 			return false, err
-		case got.sameGoal(want):
+		case want.sameGoal(got):
 			return true, s.adopt(got, want)
 		}
 	}
@@ -261,12 +269,16 @@ func (s *stage) removeTwins() error {
 	if err != nil {
 		return fmt.Errorf("look for other staging directories: %w", err)
 	}
+	goal := *s.plan
+	if goal.Shape != nil { // the other run may have drawn another name
+		goal.Shape = &Shape{VShards: goal.Shape.VShards, Tenants: goal.Shape.Tenants, Prefixes: goal.Shape.Prefixes}
+	}
 	for _, name := range names {
 		if !strings.HasPrefix(name, mark) {
 			continue
 		}
 		twin := &stage{fs: s.fs, target: s.target, dir: s.fs.PathJoin(parent, name)}
-		if p, err := twin.readPlan(); err != nil || !p.sameGoal(s.plan) || twin.takeLock() != nil {
+		if p, err := twin.readPlan(); err != nil || !goal.sameGoal(p) || twin.takeLock() != nil {
 			continue
 		}
 		if err := errors.Join(twin.Close(), s.fs.RemoveAll(twin.dir)); err != nil {

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"time"
 
 	ucli "github.com/urfave/cli/v2"
 
@@ -20,6 +23,12 @@ on with --resume. At its first start the node claims a new timeline.`,
 		Flags: append(targetFlags(),
 			&ucli.StringFlag{Name: "target-dir", Usage: "directory to create; it must be empty or not exist"},
 			&ucli.IntFlag{Name: "parallel", Value: 4, Usage: "objects fetched at a time"},
+			cli.SizeFlag("limit-rate", 0, "fetch at most `SIZE` bytes a second, all downloads together; default no limit"),
+			&ucli.IntFlag{Name: "vshards", Usage: "spread the state over `N` vshards; makes a new node"},
+			&ucli.StringSliceFlag{Name: "only-tenant", Usage: "keep tenant `N` only; may be repeated; makes a new node"},
+			&ucli.StringSliceFlag{Name: "only-prefix", Usage: "keep keys that begin with `P` only; may be repeated; makes a new node"},
+			&ucli.StringFlag{Name: "new-node-id", Usage: "`ID` of that new node; default the old one and six random digits"},
+			&ucli.BoolFlag{Name: "ignore-space", Usage: "start even if the file system seems too small"},
 			&ucli.BoolFlag{Name: "resume", Usage: "go on with what an earlier run for the same target left"},
 		),
 		Run: runRestore,
@@ -34,6 +43,10 @@ func runRestore(c *cli.Call) error {
 	if c.Int("parallel") < 1 {
 		return cli.Usagef("--parallel is %d, want 1 or more", c.Int("parallel"))
 	}
+	opts, err := restoreOptions(c)
+	if err != nil {
+		return err
+	}
 	plan, stores, err := makePlan(c)
 	if err != nil {
 		return err
@@ -43,14 +56,31 @@ func runRestore(c *cli.Call) error {
 		c.Notef("warning: %s", w)
 	}
 	show := newRestoreProgress(c, plan)
-	result, err := pitr.Restore(c.Context(), plan, dir, &pitr.Options{
-		Parallel: c.Int("parallel"), Resume: c.Bool("resume"), Logger: c.Log, Progress: show.update,
-	})
+	opts.Progress = show.update
+	result, err := pitr.Restore(c.Context(), plan, dir, opts)
 	show.done()
 	if err != nil {
 		return restoreHint(c, err)
 	}
 	return c.Answer(result, func(w io.Writer) error { return writeResult(w, result) })
+}
+
+func restoreOptions(c *cli.Call) (*pitr.Options, error) {
+	o := &pitr.Options{
+		Parallel: c.Int("parallel"), Resume: c.Bool("resume"), Logger: c.Log, LimitBytes: c.Size("limit-rate"),
+		IgnoreSpace: c.Bool("ignore-space"), VShards: c.Int("vshards"), NewNodeID: c.String("new-node-id"),
+	}
+	for _, text := range c.Strings("only-tenant") {
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return nil, cli.Usagef("--only-tenant is %q, want a number up to 4294967295", text)
+		}
+		o.OnlyTenants = append(o.OnlyTenants, uint32(n))
+	}
+	for _, text := range c.Strings("only-prefix") {
+		o.OnlyPrefixes = append(o.OnlyPrefixes, []byte(text))
+	}
+	return o, nil
 }
 
 // restoreHint says how to go on after a run that did not end.
@@ -62,15 +92,21 @@ func restoreHint(c *cli.Call, err error) error {
 }
 
 func writeResult(w io.Writer, r *pitr.Result) error {
-	proven := "computed; nothing was published for exactly this LSN"
-	if len(r.ProvenBy) > 0 {
-		proven = "equal to what " + r.ProvenBy[0] + " says"
+	proven := provenBy(r.ProvenBy)
+	whole := ""
+	if w := r.Whole; w != nil && w.Digest != r.Digest {
+		proven = "of the part that was kept, read back and equal to what it was copied from"
+		whole = fmt.Sprintf("%s over %s entries of node %s, %s", w.Digest, cli.FormatCount(w.Entries), w.NodeID, provenBy(w.ProvenBy))
 	}
 	base := "none"
 	if r.BaseLSN != 0 {
 		base = fmt.Sprintf("LSN %d", r.BaseLSN)
 	}
-	return cli.Table(w, [][]string{
+	next := "on a new timeline"
+	if r.Whole != nil {
+		next = "as node " + r.NodeID + ", whose archive begins with a base"
+	}
+	rows := [][]string{
 		{"restored", r.Dir},
 		{"node", r.NodeID},
 		{"state", cli.FormatPosition(r.Reached)},
@@ -79,8 +115,19 @@ func writeResult(w io.Writer, r *pitr.Result) error {
 		{"", proven},
 		{"from", fmt.Sprintf("base %s, %s, %s", base, cli.Plural(r.Segments, "segment"), cli.Plural(r.Records, "record"))},
 		{"took", fmt.Sprintf("%s, %s fetched (%s)", cli.FormatDuration(r.Duration), cli.FormatSize(r.Bytes), cli.FormatRate(r.Bytes, r.Duration))},
-		{"next", fmt.Sprintf("nodedb serve --dir %s --archive URL: writes go on from LSN %d or higher, on a new timeline", r.Dir, r.NextLSN)},
-	})
+		{"next", fmt.Sprintf("nodedb serve --dir %s --archive URL: writes go on from LSN %d or higher, %s", r.Dir, r.NextLSN, next)},
+	}
+	if whole != "" {
+		rows = slices.Insert(rows, 6, []string{"whole", whole})
+	}
+	return cli.Table(w, rows)
+}
+
+func provenBy(sources []string) string {
+	if len(sources) == 0 {
+		return "computed; nothing was published for exactly this LSN"
+	}
+	return "equal to what " + sources[0] + " says"
 }
 
 // restoreProgress shows one bar for each phase.
@@ -112,6 +159,8 @@ func (r *restoreProgress) update(p pitr.Progress) {
 			r.bar = r.progress.Bar("replay", int64(p.RecordsTotal), cli.Items)
 		case pitr.PhaseDigest:
 			r.bar = r.progress.Bar("digest", 0, cli.Step)
+		case pitr.PhaseShape:
+			r.bar = r.progress.Bar("copy what is kept", 0, cli.Step)
 		case pitr.PhaseActivate:
 			r.bar = r.progress.Bar("put in place", 0, cli.Step)
 		}
@@ -119,10 +168,23 @@ func (r *restoreProgress) update(p pitr.Progress) {
 	switch {
 	case r.bar == nil:
 	case p.Phase == pitr.PhaseBase:
+		r.bar.Note(cli.Note{ETA: p.ETA})
 		r.bar.Set(p.BytesFetched)
 	case p.Phase == pitr.PhaseReplay:
+		r.bar.Note(cli.Note{Text: replayedUpTo(p), ETA: p.ETA})
 		r.bar.Set(int64(p.Records))
 	}
+}
+
+// replayedUpTo says where the replay is, in seconds: a bar is no place for more.
+func replayedUpTo(p pitr.Progress) string {
+	switch {
+	case p.LSN == 0:
+		return ""
+	case p.TimeReached.IsZero():
+		return fmt.Sprintf("replayed up to LSN %d", p.LSN)
+	}
+	return fmt.Sprintf("replayed up to %s (LSN %d)", p.TimeReached.UTC().Format(time.RFC3339), p.LSN)
 }
 
 func (r *restoreProgress) done() {

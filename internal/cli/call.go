@@ -79,6 +79,9 @@ func (c *Call) IsSet(name string) bool { return c.flags.IsSet(name) }
 // String is the value of a string flag.
 func (c *Call) String(name string) string { return c.flags.String(name) }
 
+// Strings are the values of a flag that may be repeated.
+func (c *Call) Strings(name string) []string { return c.flags.StringSlice(name) }
+
 // Bool is the value of a boolean flag.
 func (c *Call) Bool(name string) bool { return c.flags.Bool(name) }
 

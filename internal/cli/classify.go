@@ -64,6 +64,9 @@ func classifyRestore(err error) (Code, string, bool) {
 	if errors.Is(err, pitr.ErrTargetDirNotEmpty) {
 		return CodeUsage, "name a directory that is empty or does not exist; nothing was changed", true
 	}
+	if _, ok := errors.AsType[*pitr.SpaceError](err); ok {
+		return CodeError, "free the disk, name another --target-dir, or go on all the same with --ignore-space", true
+	}
 	if errors.Is(err, pitr.ErrNoStores) {
 		return CodeUsage, "give --archive URL", true
 	}

@@ -52,7 +52,17 @@ type Bar struct {
 	current, total atomic.Int64
 	shown          atomic.Int64 // time of the last redraw or report, ns since start
 	done           atomic.Bool
+	note           atomic.Pointer[Note]
 }
+
+// Note is what a bar says besides its count.
+type Note struct {
+	Text string
+	ETA  float64 // seconds; negative: unknown
+}
+
+// Note changes what the bar says besides its count.
+func (b *Bar) Note(n Note) { b.note.Store(&n) }
 
 // Progress is the call's progress; bars are drawn only if the call asks for it.
 func (c *Call) Progress() *Progress {
@@ -167,13 +177,16 @@ func (b *Bar) report(now int64) {
 	if !b.owner.json {
 		return
 	}
+	note := b.noted()
 	line, err := json.Marshal(struct {
 		Progress string  `json:"progress"`
 		Current  int64   `json:"current"`
 		Total    int64   `json:"total,omitempty"`
 		Seconds  float64 `json:"seconds"`
+		ETA      float64 `json:"eta_seconds,omitempty"`
+		Note     string  `json:"note,omitempty"`
 		Done     bool    `json:"done,omitempty"`
-	}{b.label, now, max(b.total.Load(), 0), time.Since(b.start).Seconds(), b.done.Load()})
+	}{b.label, now, max(b.total.Load(), 0), time.Since(b.start).Seconds(), max(note.ETA, 0), note.Text, b.done.Load()})
 	if err == nil {
 		// A progress line that cannot be written is not worth failing for.
 		_, _ = b.owner.mux.Write(append(line, '\n'))
@@ -199,9 +212,26 @@ func (b *Bar) text() string {
 		text += " of " + show(total)
 	}
 	if b.unit == Bytes {
-		return text + ", " + FormatRate(now, took)
+		text += ", " + FormatRate(now, took)
+	} else {
+		text += ", " + FormatPerSecond(now, took)
 	}
-	return text + ", " + FormatPerSecond(now, took)
+	note := b.noted()
+	if note.Text != "" {
+		text += ", " + note.Text
+	}
+	if note.ETA > 0 && !b.done.Load() {
+		text += ", " + FormatDuration(time.Duration(note.ETA*float64(time.Second))) + " left"
+	}
+	return text
+}
+
+// noted is the bar's note, an empty one if it has none.
+func (b *Bar) noted() Note {
+	if n := b.note.Load(); n != nil {
+		return *n
+	}
+	return Note{ETA: -1}
 }
 
 // IsTerminal says whether a stream is a terminal.

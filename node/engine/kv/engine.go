@@ -60,7 +60,7 @@ func (Engine) AddDigest(ctx context.Context, r engine.Reader, d *engine.Digest) 
 
 func addDigest(ctx context.Context, it *engine.Iterator, d *engine.Digest) error {
 	const entriesPerCheck = 4096
-	buf := []byte("kv1")
+	buf := []byte(digestMark)
 	n := 0
 	for ok := it.First(); ok; ok = it.Next() {
 		if n++; n%entriesPerCheck == 0 && ctx.Err() != nil {
@@ -71,14 +71,21 @@ func addDigest(ctx context.Context, it *engine.Iterator, d *engine.Digest) error
 			return err
 		}
 		k := it.Key()
-		buf = binary.LittleEndian.AppendUint32(buf[:3], binary.BigEndian.Uint32(k[1:]))
-		buf = binary.LittleEndian.AppendUint32(buf, uint32(len(k)-entryPrefixLen))
-		buf = append(buf, k[entryPrefixLen:]...)
-		buf = binary.LittleEndian.AppendUint64(buf, uint64(expireAt))
-		buf = append(buf, value...)
+		buf = appendDigestEntry(buf, binary.BigEndian.Uint32(k[1:]), k[entryPrefixLen:], expireAt, value)
 		d.AddEntry(buf)
 	}
 	return nil
+}
+
+const digestMark = "kv1"
+
+// appendDigestEntry replaces what follows the mark in buf by an entry.
+func appendDigestEntry(buf []byte, tenant uint32, key []byte, expireAt int64, value []byte) []byte {
+	buf = binary.LittleEndian.AppendUint32(buf[:len(digestMark)], tenant)
+	buf = binary.LittleEndian.AppendUint32(buf, uint32(len(key)))
+	buf = append(buf, key...)
+	buf = binary.LittleEndian.AppendUint64(buf, uint64(expireAt))
+	return append(buf, value...)
 }
 
 // Maintain is part of engine.Engine: it proposes to remove expired entries and
