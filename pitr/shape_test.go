@@ -196,15 +196,18 @@ func TestShapeCrashAtEveryOperation(t *testing.T) {
 		every = 20
 	}
 	offset := rand.Int64N(every)
-	t.Logf("crashes before every %dth operation, from the %dth", every, offset)
+	t.Logf("crashes before every %dth operation, from the %dth, and every one that puts the copy in place", every, offset)
 	for _, keep := range []int{0, 50} {
 		mem := vfs.NewCrashableMem()
 		check(t, mem.MkdirAll("/data", 0o755))
 		check(t, errors.Join(durable.SyncDir(mem, "/"), durable.SyncDir(mem, "/data")))
 		fs := faultfs.New(mem)
 		var clones []*vfs.MemFS
+		placing := false
 		fs.Hook(func(op faultfs.Op) {
-			if op.N%every != offset {
+			// Putting the copy in place takes few operations, and each counts.
+			placing = placing || strings.Contains(op.Path, shapedName)
+			if op.N%every != offset && !placing {
 				return
 			}
 			rng := rand.New(rand.NewPCG(uint64(op.N), uint64(keep)))
