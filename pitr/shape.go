@@ -156,7 +156,8 @@ func (r *restore) makeShape(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("encode result: %w", err)
 	}
-	if err := durable.SyncDir(fs, dir); err != nil {
+	// The copy's own name too: the mark must not be there without it.
+	if err := r.stage.syncDirs(dir, r.stage.path(stageSubdir)); err != nil {
 		return err
 	}
 	// Crash here: the copy is made again from the whole state.
