@@ -119,6 +119,7 @@ func restoreTo(t *testing.T, s archive.Store, target pitr.Target, dir string) *p
 	return r
 }
 
+// Laws 6, 7 and 9 on a real S3 server.
 func TestNodeOnS3(t *testing.T) {
 	wholeLife(t, server, server.Kill, open(t, storeURL(bucket(t)+"/cluster/a", smallParts)))
 }
