@@ -19,6 +19,23 @@ import (
 // VerifyOptions of an archive's verification. Nil and the zero value work.
 type VerifyOptions struct {
 	Parallel int // objects at a time; default 4
+
+	// Fast trusts the store: sizes and sums that it reports are compared with
+	// what was recorded, and nothing is read. That does not prove that the bytes
+	// can be read, nor that they hold what their name says.
+	Fast bool
+
+	// Ledger remembers what was checked; nil: nothing is remembered. What was
+	// never checked comes first, then what was checked longest ago.
+	Ledger    Ledger
+	MaxBytes  int64         // stop before more than that is read, though never before the first object; 0: no limit
+	MaxTime   time.Duration // start no object later than that; 0: no limit
+	OlderThan time.Duration // leave out what was verified within that time; 0: nothing
+	RateBytes int64         // read no more in a second; 0: no limit
+	SaveEvery time.Duration // between two writes of the ledger; default a minute
+	Tool      string        // program and version, for the ledger
+	Clock     func() time.Time
+
 	// Progress is called after each object, by one goroutine at a time.
 	Progress func(VerifyProgress)
 }
@@ -35,6 +52,7 @@ type VerifyProgress struct {
 type Problem struct {
 	Key    string `json:"key,omitempty"` // full key of the object; empty when it is about none
 	Reason string `json:"reason"`
+	Where  string `json:"where,omitempty"` // position of the damage in the object
 	Err    error  `json:"-"`
 }
 
@@ -50,7 +68,17 @@ type VerifyReport struct {
 	Problems []Problem `json:"problems"`
 	// Unused are contents that no manifest names: left by bases that were not
 	// finished, or by pruning that was not. They do no harm.
-	Unused   int           `json:"unused_objects"`
+	Unused int `json:"unused_objects"`
+
+	Fast      bool `json:"fast"`                 // nothing was read
+	Compared  int  `json:"compared"`             // fast: the store's sum is the recorded one
+	SizeOnly  int  `json:"compared_size_only"`   // fast: the store reports no sum
+	FirstSeen int  `json:"first_seen"`           // fast: nothing was recorded to compare with
+	Unopened  int  `json:"encrypted_unopened"`   // no identity opens them: their bytes are those of the name, what is in them is not known
+	Recent    int  `json:"verified_recently"`    // left out by OlderThan
+	Left      int  `json:"left_for_later"`       // the budget was spent
+	Gone      int  `json:"gone_since_last_time"` // in the ledger and no longer listed: pruned, or lost
+
 	Duration time.Duration `json:"duration_ns"`
 }
 
@@ -67,35 +95,57 @@ type verifier struct {
 	report   *VerifyReport
 	progress VerifyProgress
 	heads    map[string]head // by segment key
+
+	lines   map[string]archive.LedgerLine // by key below the node's prefix
+	checked map[string]bool               // in this run
+	listed  map[string]bool               // set before any object is read
+	saved   time.Time
+	saving  sync.Mutex
+	sums    *sumStore
+	budget  struct {
+		begun   time.Time
+		started int
+		bytes   int64
+		spent   bool
+	}
 }
 
 // Verify reads every object of an archive again: each segment against its name
 // and its checksums, the hash chain and the LSNs between segments, each manifest,
 // and each content against its hash. Damage is in the report; errors are only
-// those of the store.
+// those of the store, and *LedgerError with the report when only the ledger could
+// not be written.
 func Verify(ctx context.Context, a *archive.Archive, opts *VerifyOptions) (*VerifyReport, error) {
 	begun := time.Now()
 	src, h, err := survey(ctx, []*archive.Archive{a}, archive.SnapshotIgnored)
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{a: a, src: src, heads: make(map[string]head),
+	v := &verifier{src: src, heads: make(map[string]head),
 		report: &VerifyReport{NodeID: a.NodeID(), Store: a.Store().URL(), Problems: []Problem{}}}
 	if opts != nil {
 		v.opts = *opts
 	}
 	setDefault(&v.opts.Parallel, 4)
+	setDefault(&v.opts.SaveEvery, ledgerSaveEvery)
+	if v.opts.Clock == nil {
+		v.opts.Clock = time.Now
+	}
+	v.report.Fast = v.opts.Fast
+	v.sums = newSumStore(a.Store(), v.opts.RateBytes)
+	v.a = a.Over(v.sums)
 	if v.opts.Progress == nil {
 		v.opts.Progress = func(VerifyProgress) {}
 	}
-	if err := v.run(ctx, h); err != nil {
+	err = v.run(ctx, h)
+	if err != nil && (!is[*LedgerError](err) || ctx.Err() != nil) {
 		return nil, err
 	}
 	slices.SortFunc(v.report.Problems, func(x, y Problem) int {
 		return cmp.Or(cmp.Compare(x.Key, y.Key), cmp.Compare(x.Reason, y.Reason))
 	})
 	v.report.Duration = time.Since(begun)
-	return v.report, nil
+	return v.report, err
 }
 
 func (v *verifier) run(ctx context.Context, h *history) error {
@@ -103,37 +153,41 @@ func (v *verifier) run(ctx context.Context, h *history) error {
 	for _, err := range c.Problems {
 		v.problem("", err)
 	}
+	if err := v.loadLedger(ctx); err != nil {
+		return err
+	}
 	contents, err := v.contents(ctx, c)
 	if err != nil {
 		return err
 	}
-	var tasks []func(context.Context) error
-	for _, s := range c.Segments {
-		v.progress.BytesTotal += s.Size
-		tasks = append(tasks, func(ctx context.Context) error { return v.segment(ctx, s) })
+	jobs := v.jobs(c, contents)
+	v.listed = make(map[string]bool, len(jobs))
+	for i := range jobs {
+		v.listed[jobs[i].key] = true
 	}
-	for _, o := range contents {
-		v.progress.BytesTotal += o.entry.Size
-		tasks = append(tasks, func(ctx context.Context) error { return v.content(ctx, o) })
+	jobs = v.schedule(jobs)
+	for i := range jobs {
+		if !v.opts.Fast {
+			v.progress.BytesTotal += jobs[i].obj.Size
+		}
 	}
-	v.progress.ObjectsTotal = len(tasks)
-	err = parallel(ctx, v.opts.Parallel, len(tasks), func(ctx context.Context, i int) error { return tasks[i](ctx) })
-	if err != nil {
-		return err
-	}
+	v.progress.ObjectsTotal = len(jobs)
+	err = parallel(ctx, v.opts.Parallel, len(jobs), func(ctx context.Context, i int) error { return v.check(ctx, &jobs[i]) })
+	err = v.finishLedger(ctx, err)
 	v.chains(h)
-	return nil
+	return err
 }
 
 // content is an object under obj/ and what manifests say of it.
 type content struct {
 	entry archive.ObjEntry
-	bytes int64 // by the manifests; -1: none names it
+	bytes int64  // by the manifests; -1: none names it
+	md5   string // of the sealed bytes, by the manifests
 }
 
 // contents reads all manifests and lists obj/.
 func (v *verifier) contents(ctx context.Context, c *archive.Catalog) ([]content, error) {
-	named := make(map[archive.ObjKey]int64) // by content: it may be encrypted again under another name
+	named := make(map[archive.ObjKey]archive.ManifestFile) // by content: it may be encrypted again under another name
 	for _, b := range c.Bases {
 		v.report.Bases++
 		m, err := archive.ReadBase(ctx, v.a.Store(), v.a.NodeID(), b.BaseKey)
@@ -150,20 +204,23 @@ func (v *verifier) contents(ctx context.Context, c *archive.Catalog) ([]content,
 		for _, vs := range m.VShards {
 			for i := range vs.Files {
 				k, _ := vs.Files[i].Object() // valid: ReadBase checked it
-				named[k.Content()] = vs.Files[i].Bytes
+				named[k.Content()] = vs.Files[i]
 			}
 		}
 	}
 	var out []content
 	there := make(map[archive.ObjKey]bool)
 	err := v.a.Objects(ctx, func(o archive.ObjEntry) error {
-		n, ok := named[o.Content()]
+		f, ok := named[o.Content()]
 		if !ok {
-			n = -1
+			f.Bytes = -1
 			v.report.Unused++
 		}
+		if f.SealedBytes != o.Size {
+			f.SealedMD5 = "" // sealed another time, with the same content
+		}
 		there[o.Content()] = true
-		out = append(out, content{entry: o, bytes: n})
+		out = append(out, content{entry: o, bytes: f.Bytes, md5: f.SealedMD5})
 		return nil
 	})
 	for k := range maps.Keys(named) {

@@ -22,7 +22,7 @@ func archiveVerb() *cli.Verb {
 			archiveListVerb(), archiveStatusVerb(), archivePushVerb(), archiveCopyVerb(),
 			{
 				Name: "verify", Usage: "read every object again and check all that can be checked",
-				Flags: append(lookFlags(), &ucli.IntFlag{Name: "parallel", Value: 4, Usage: "objects read at a time"}),
+				Flags: append(lookFlags(), cli.VerifyFlags("archive")...),
 				Run:   cli.RunArchiveVerify,
 			},
 			archivePinVerb(), archiveUnpinVerb(), archiveKeygenVerb(), archiveKeysVerb(), archiveRewrapVerb(),

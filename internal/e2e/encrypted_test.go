@@ -121,6 +121,10 @@ func TestEncrypted_RotationMidHistory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			r, err := pitr.Verify(t.Context(), a, nil)
+			if err != nil || !r.OK() || r.Unopened == 0 {
+				t.Errorf("verify without a key: %+v, %v", r, err)
+			}
 			for _, ids := range []*archive.Identities{id1.Join(id2), id1} {
 				r, err := pitr.Verify(t.Context(), a.WithIdentities(ids), nil)
 				if err != nil {
