@@ -26,7 +26,7 @@ func archiveVerb() *cli.Verb {
 				Run:   cli.RunArchiveVerify,
 			},
 			archivePinVerb(), archiveUnpinVerb(), archiveKeygenVerb(), archiveKeysVerb(), archiveRewrapVerb(),
-			archiveCatalogVerb(), archiveCostVerb(),
+			archiveCatalogVerb(), archiveCostVerb(), archiveDoctorVerb(),
 		},
 	}
 }

@@ -59,6 +59,9 @@ func urlHint(u string) string {
 	return "an archive is named like file:///var/backup or s3://bucket/prefix?region=eu-central-1"
 }
 
+// ArchiveURLs are the values of --archive, none when the flag is not given.
+func (c *Call) ArchiveURLs() []string { return c.storeURLs("archive") }
+
 // nextURL is a comma that ends a URL: one with a scheme behind it.
 var nextURL = regexp.MustCompile(`,\s*[a-z][a-z0-9+.-]*://`)
 
