@@ -44,7 +44,7 @@ func (k ProofKey) valid() error {
 	if k.LSN == 0 {
 		return errBadSpan
 	}
-	return BaseKey{Timeline: k.Timeline, LSN: k.LSN, ID: k.ID}.valid() // ids follow the same rule
+	return BaseKey(k).valid() // ids follow the same rule
 }
 
 func (f *fields) ledger() Key {
