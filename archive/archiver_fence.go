@@ -142,16 +142,17 @@ func (s *storeRun) listFrom() (from wal.LSN, list bool) {
 // span is a segment or gap object of our timeline that a listing showed.
 type span struct {
 	first, last wal.LSN
-	segment     *SegmentKey // nil: a gap
+	segment     *SegmentKey // nil: a gap, or a pack of segments
 }
 
 func (s *storeRun) listSpans(ctx context.Context, from wal.LSN) ([]span, error) {
 	own := &s.a.opts.Epoch
 	prefix := NodePrefix(own.NodeID)
 	var spans []span
-	for _, dir := range []string{prefix + SegmentPrefix(own.Timeline), prefix + "gap/" + own.Timeline.Hex() + "/"} {
+	packs := prefix + PackPrefix(own.Timeline)
+	for _, dir := range []string{prefix + SegmentPrefix(own.Timeline), packs, prefix + "gap/" + own.Timeline.Hex() + "/"} {
 		after := ""
-		if from > 0 {
+		if from > 0 && dir != packs { // a pack that begins before may reach beyond
 			after = dir + from.Hex() // sorts before every key that begins at from
 		}
 		for o, err := range s.Store.List(ctx, dir, after) {
@@ -165,6 +166,8 @@ func (s *storeRun) listSpans(ctx context.Context, from wal.LSN) ([]span, error) 
 			switch k := k.(type) {
 			case SegmentKey:
 				spans = append(spans, span{k.First, k.Last, &k})
+			case PackKey:
+				spans = append(spans, span{k.First, k.Last, nil})
 			case GapKey:
 				spans = append(spans, span{k.First, k.Last, nil})
 			}

@@ -72,6 +72,7 @@ type Catalog struct {
 	Epochs   []EpochInfo    // by epoch
 	Claims   []EpochEntry   // the objects that hold Epochs, unusable ones included; by name
 	Segments []SegmentEntry // by timeline, first LSN, last LSN, epoch
+	Packs    []PackEntry    // by timeline, first LSN
 	Bases    []BaseEntry    // those with a manifest; by timeline, LSN, id
 	Gaps     []GapEntry     // by timeline, first LSN
 	Pins     []PinEntry     // by name
@@ -108,11 +109,17 @@ type Catalog struct {
 // SegmentEntry is an archived segment. From to To (inclusive) is the part
 // that is history: records above To were written by a fenced epoch. A segment
 // none of which is history has To < From.
+//
+// Packed is set when a pack holds the segment too. With PackedOnly there is no
+// object of its own any more: Object then has the name that it had, and about
+// the bytes that it takes in the pack.
 type SegmentEntry struct {
 	SegmentKey
 	Object
-	From, To wal.LSN
-	Bounds   *SegmentBounds // from a snapshot; nil: read the object
+	From, To   wal.LSN
+	Bounds     *SegmentBounds // from a snapshot; nil: read the object
+	Packed     *Packed
+	PackedOnly bool
 }
 
 // Dead tells that no part of the segment is history.
@@ -219,6 +226,9 @@ func (a *Archive) catalog(ctx context.Context, use SnapshotUse, record bool) (*C
 	if err := a.readEpochs(ctx, c); err != nil {
 		return nil, err
 	}
+	if err := a.readPacks(ctx, c); err != nil {
+		return nil, err
+	}
 	if err := a.readRecipients(ctx, c); err != nil {
 		return nil, err
 	}
@@ -279,6 +289,8 @@ func (c *Catalog) add(k Key, o Object) {
 	switch k := k.(type) {
 	case SegmentKey:
 		c.Segments = append(c.Segments, SegmentEntry{SegmentKey: k, Object: o})
+	case PackKey:
+		c.Packs = append(c.Packs, PackEntry{k, o})
 	case BaseKey:
 		c.Bases = append(c.Bases, BaseEntry{BaseKey: k, Object: o})
 	case GapKey:

@@ -30,11 +30,11 @@ func (a *Archive) SegmentInfo(ctx context.Context, s SegmentEntry) (SegmentInfo,
 
 func (a *Archive) segmentInfo(ctx context.Context, s SegmentEntry) (SegmentInfo, error) {
 	key := s.Object.Key
-	sealed, err := a.OpenSealed(ctx, s.SegmentKey, s.Size)
+	sealed, size, err := a.sealedSegment(ctx, s)
 	if err != nil {
 		return SegmentInfo{}, err
 	}
-	info := SegmentInfo{Bytes: sealed.Size()}
+	info := SegmentInfo{Bytes: size}
 	if info.Bytes < wal.PreambleLen+wal.FooterTrailerLen {
 		return SegmentInfo{}, fmt.Errorf("%w: %d bytes are no segment", ErrCorrupt, info.Bytes)
 	}
@@ -107,7 +107,13 @@ func (a *Archive) segmentErr(key string, err error) error {
 // OpenSegment streams a whole segment, decrypted and decompressed; what reads
 // it verifies its checksums. The caller closes it.
 func (a *Archive) OpenSegment(ctx context.Context, s SegmentEntry) (io.ReadCloser, error) {
+	if s.PackedOnly {
+		return a.openPacked(ctx, s)
+	}
 	body, err := a.OpenContent(ctx, s.SegmentKey)
+	if s.Packed != nil && errors.Is(err, ErrNotFound) {
+		return a.openPacked(ctx, s) // expired since the listing
+	}
 	if err != nil {
 		return nil, a.segmentErr(s.Object.Key, err)
 	}

@@ -25,6 +25,8 @@ func encoding(k Key) (zst bool, enc Age) {
 	switch k := k.(type) {
 	case SegmentKey:
 		return true, k.Age
+	case PackKey:
+		return true, Age{}
 	case ObjKey:
 		return k.Zstd, k.Age
 	}

@@ -206,7 +206,7 @@ func placed(s Store, key string, err error) error {
 // object are in the name themselves, so that takes no key.
 func checkContent(k Key, nodeID string, c *chunks) error {
 	switch k.(type) {
-	case SegmentKey, ObjKey:
+	case SegmentKey, PackKey, ObjKey:
 		return checkSum(k, c, c.size)
 	case IndexKey:
 		return nil
@@ -318,6 +318,8 @@ func (r *copyRun) present(ctx context.Context, it *copyItem, there Object) (bool
 func sumMatches(k Key, sum [32]byte) bool {
 	switch k := k.(type) {
 	case SegmentKey:
+		return Short(sum) == k.SHA16
+	case PackKey:
 		return Short(sum) == k.SHA16
 	case ObjKey:
 		return sum == k.SHA256

@@ -50,7 +50,7 @@ func phaseOf(k Key) copyPhase {
 		return phaseGap
 	case RecipientsKey:
 		return phaseKeys
-	case SegmentKey:
+	case SegmentKey, PackKey:
 		return phaseWAL
 	case ObjKey:
 		return phaseContent

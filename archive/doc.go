@@ -16,6 +16,7 @@
 //	nodedb/v1/<node>/format.json
 //	nodedb/v1/<node>/epoch/<epoch16>.json                       who writes, from which LSN, after whom
 //	nodedb/v1/<node>/wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.<recips8>.<md516>.age]
+//	nodedb/v1/<node>/pack/<timeline8>/<first16>-<last16>-<sha16>.pack.zst  many small segments
 //	nodedb/v1/<node>/base/<timeline8>/<lsn16>-<id>/manifest.json
 //	nodedb/v1/<node>/obj/<sha256>[.zst][.<recips8>.<md516>.age] content of bases
 //	nodedb/v1/<node>/gap/<timeline8>/<first16>-<last16>.json    declared lost
@@ -66,6 +67,23 @@
 //
 // Encrypted are segments and the contents of bases. Manifests, epochs, gaps,
 // pins and recipients are not: they hold positions, sizes, hashes and names.
+//
+// # Packs
+//
+// A pack is many small segments of one timeline that follow each other, in one
+// sealed object. Its content, little-endian:
+//
+//	segment files, byte for byte, one after the other
+//	index:
+//	  u32 version (1)   u32 timeline   u32 number of segments (at most 65536)   u32 zero
+//	  for each segment: u64 bytes   u64 first LSN   u64 last LSN   u64 epoch   32 bytes SHA-256
+//	  u32 bytes of the index   u32 CRC-32C of the index so far   "ndbpack1"
+//
+// A reader takes the last few KiB, then the frames of the segments that it
+// wants. It refuses a later version (ErrVersion), and as damage an index that
+// does not account for every byte and every LSN. sha16 in the name is the head
+// of the SHA-256 of the whole content. The hash chain runs through packs as it
+// does through objects. A segment may be in its own object, in packs, or both.
 //
 // # Ownership
 //

@@ -289,7 +289,7 @@ func (r *claimRun) surveyAll(ctx context.Context, s Store) error {
 		r.timelineMax = max(r.timelineMax, e.Timeline)
 	}
 	prefix := NodePrefix(r.NodeID)
-	for _, kind := range []string{"wal/", "gap/", "base/"} {
+	for _, kind := range []string{"wal/", "pack/", "gap/", "base/"} {
 		for o, err := range s.List(ctx, prefix+kind, "") {
 			if err != nil {
 				return fmt.Errorf("list %s: %w", kind, err)
@@ -312,6 +312,8 @@ func (r *claimRun) surveyAll(ctx context.Context, s Store) error {
 func keySpan(k Key) (wal.Timeline, wal.LSN) {
 	switch k := k.(type) {
 	case SegmentKey:
+		return k.Timeline, k.Last
+	case PackKey:
 		return k.Timeline, k.Last
 	case GapKey:
 		return k.Timeline, k.Last

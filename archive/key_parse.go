@@ -62,6 +62,8 @@ func parseKey(path string) (Key, string) {
 		f.literal(".json")
 	case "wal":
 		k = f.segment()
+	case "pack":
+		k = f.pack()
 	case "base":
 		k = f.base()
 	case "obj":

@@ -131,10 +131,17 @@ func (c *Catalog) useKnown() {
 // tells whether all that it holds there is what c says. If not, what c says is
 // out of date: take Catalog. keys are paths below the node's prefix.
 func (a *Archive) Confirm(ctx context.Context, c *Catalog, keys []string) (bool, error) {
+	// A pack that serves a segment was read a moment ago: that is proof enough.
+	packed := make(map[string]bool)
+	for i := range c.Segments {
+		if c.Segments[i].PackedOnly {
+			packed[c.Segments[i].SegmentKey.String()] = true
+		}
+	}
 	type span struct{ first, last string }
 	spans := make(map[string]span) // by directory
 	for _, k := range keys {
-		if k > c.Unlisted {
+		if k > c.Unlisted || packed[k] {
 			continue
 		}
 		dir := k[:strings.LastIndexByte(k, '/')+1]
@@ -148,7 +155,7 @@ func (a *Archive) Confirm(ctx context.Context, c *Catalog, keys []string) (bool,
 		var want []string
 		for i := range c.Segments {
 			path := strings.TrimPrefix(c.Segments[i].Object.Key, NodePrefix(a.nodeID))
-			if s.first <= path && path <= s.last {
+			if s.first <= path && path <= s.last && !packed[path] {
 				want = append(want, path)
 			}
 		}

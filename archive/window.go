@@ -79,6 +79,9 @@ func (c *Catalog) LSNMax() wal.LSN {
 	for _, s := range c.Segments {
 		lsn = max(lsn, s.Last)
 	}
+	for _, p := range c.Packs {
+		lsn = max(lsn, p.Last)
+	}
 	for _, b := range c.Bases {
 		lsn = max(lsn, b.LSN)
 	}

@@ -106,6 +106,24 @@ func (s *sources) segmentFrom(ctx context.Context, o *Options, d *decoder, i int
 }
 
 func (s *sources) segmentObject(ctx context.Context, o *Options, d *decoder, i int, ps PlanSegment, a *archive.Archive, store int, entry archive.SegmentEntry) (*decoded, error) {
+	if entry.Packed != nil && (entry.PackedOnly || s.worthIt(o, store, entry.Packed)) {
+		out, err := s.fromPack(ctx, o, d, i, ps, store, entry)
+		if err == nil || entry.PackedOnly || ctx.Err() != nil {
+			return out, err
+		}
+		o.Logger.Warn("merged segment cannot be read, its own object is asked for", "pack", entry.Packed.Pack.Object.Key, "err", err)
+	}
+	out, err := s.ownObject(ctx, o, d, i, ps, a, store, entry)
+	if err != nil && entry.Packed != nil && !entry.PackedOnly && ctx.Err() == nil {
+		if packed, perr := s.fromPack(ctx, o, d, i, ps, store, entry); perr == nil {
+			return packed, nil
+		}
+	}
+	return out, err
+}
+
+// ownObject decodes a segment from the object that has its name.
+func (s *sources) ownObject(ctx context.Context, o *Options, d *decoder, i int, ps PlanSegment, a *archive.Archive, store int, entry archive.SegmentEntry) (*decoded, error) {
 	if err := d.budget.take(i, entry.Size); err != nil {
 		return nil, err
 	}

@@ -83,6 +83,7 @@ func (r *replayer) skipApplied() {
 		}
 		r.meter.skip(s.Bytes, uint64(s.To-s.From+1), s.To)
 	}
+	r.plan.src.expect(r.segments)
 }
 
 func (r *replayer) fetch(ctx context.Context, i int) error {

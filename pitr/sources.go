@@ -24,6 +24,8 @@ type sources struct {
 	// entries are the objects of each content, those first that can be opened.
 	entries []map[string][]archive.SegmentEntry
 
+	packs packs
+
 	mu struct {
 		sync.Mutex
 		manifests map[string]manifestRead

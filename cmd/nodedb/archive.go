@@ -19,7 +19,7 @@ func archiveVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "archive", Category: careCategory, Usage: "look after a node's archive",
 		Verbs: []*cli.Verb{
-			archiveListVerb(), archiveStatusVerb(), archivePushVerb(), archiveCopyVerb(),
+			archiveListVerb(), archiveStatusVerb(), archivePushVerb(), archiveCopyVerb(), archiveCompactVerb(),
 			{
 				Name: "verify", Usage: "read every object again and check all that can be checked",
 				Flags: append(lookFlags(), cli.VerifyFlags("archive")...),
@@ -40,7 +40,7 @@ func lookFlags() []ucli.Flag {
 func archiveListVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "ls", Usage: "list what the archive holds", Run: runArchiveList,
-		Flags: append(lookFlags(), &ucli.StringFlag{Name: "kind", Value: "all", Usage: "`all`, segments, bases, epochs, gaps, pins, ledgers, proofs or foreign"}),
+		Flags: append(lookFlags(), &ucli.StringFlag{Name: "kind", Value: "all", Usage: "`all`, segments, packs, bases, epochs, gaps, pins, ledgers, proofs or foreign"}),
 	}
 }
 
@@ -53,12 +53,12 @@ type objectView struct {
 	Note  string    `json:"note,omitempty"`
 }
 
-var archiveKinds = map[string]bool{"all": true, "segments": true, "bases": true, "epochs": true, "gaps": true, "pins": true, "ledgers": true, "proofs": true, "foreign": true}
+var archiveKinds = map[string]bool{"all": true, "segments": true, "packs": true, "bases": true, "epochs": true, "gaps": true, "pins": true, "ledgers": true, "proofs": true, "foreign": true}
 
 func runArchiveList(c *cli.Call) error {
 	kind := c.String("kind")
 	if !archiveKinds[kind] {
-		return cli.Usagef("--kind is %q, want all, segments, bases, epochs, gaps, pins, ledgers, proofs or foreign", kind)
+		return cli.Usagef("--kind is %q, want all, segments, packs, bases, epochs, gaps, pins, ledgers, proofs or foreign", kind)
 	}
 	archives, stores, err := c.OpenArchives()
 	if err != nil {
@@ -109,7 +109,13 @@ func listCatalog(a *archive.Archive, catalog *archive.Catalog, kind string) []ob
 		}
 		add("epoch", e.Object, note)
 	}
+	for _, p := range catalog.Packs {
+		add("pack", p.Object, fmt.Sprintf("LSN %d to %d", p.First, p.Last))
+	}
 	for _, s := range catalog.Segments {
+		if s.PackedOnly {
+			continue // the pack is what there is
+		}
 		note := fmt.Sprintf("LSN %d to %d", s.First, s.Last)
 		if s.Dead() {
 			note += ", written by a fenced epoch"
