@@ -38,7 +38,9 @@ NORACE := ErrorAtEveryOperation|AdmitWhenFlushesFail|FaultAtEveryOperation|Fault
 race:
 	CGO_ENABLED=1 $(GO) test -race -short -skip '$(NORACE)' ./...
 
+# Whoever adds a requirement to go.mod owes every nested module its sums.
 lint:
+	@set -ex; for d in . bench internal/servertest internal/servertest/gcs; do (cd $$d && $(GO) mod tidy -diff); done
 	$(GO) run $(GOLANGCI) run ./...
 	cd bench && $(GO) run $(GOLANGCI) run -c ../.golangci.yml ./...
 

@@ -234,7 +234,7 @@ func TestRefusedWhileSending(t *testing.T) {
 			}))
 			t.Cleanup(srv.Close)
 			err := impatientAt(t, srv.URL).Create(t.Context(), "k", strings.NewReader("x"), 1)
-			if !errors.Is(err, c.want) || errors.Is(err, archive.ErrExists) != (c.want == archive.ErrExists) {
+			if !errors.Is(err, c.want) || errors.Is(err, archive.ErrExists) != errors.Is(c.want, archive.ErrExists) {
 				t.Errorf("Create: %v, want %v", err, c.want)
 			}
 		})

@@ -94,7 +94,7 @@ type unsealed struct {
 
 func (u *unsealed) Read(p []byte) (int, error) {
 	n, err := u.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = u.a.placed(u.key, err)
 	}
 	return n, err

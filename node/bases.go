@@ -157,15 +157,3 @@ func (n *Node) seeded() {
 		n.logger.Warn("remove the mark of a base that is due", "err", err)
 	}
 }
-
-// sleep reports false when the node closes first.
-func (n *Node) sleep(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-n.ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}

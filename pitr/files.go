@@ -8,9 +8,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// writeCategory accounts our writes in the file system's statistics.
-const writeCategory = vfs.WriteCategoryUnspecified
-
 func readFile(fs vfs.FS, path string, bytesMax int64) ([]byte, error) {
 	f, err := fs.Open(path)
 	if err != nil {

@@ -4,10 +4,8 @@ import (
 	"cloud.google.com/go/storage"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
-
-	// The stores that this program can open besides file://.
-	_ "gocloud.dev/blob/azureblob"
-	_ "gocloud.dev/blob/gcsblob"
+	_ "gocloud.dev/blob/azureblob" // The stores that this program can open
+	_ "gocloud.dev/blob/gcsblob"   // besides file://.
 	_ "gocloud.dev/blob/memblob"
 	_ "gocloud.dev/blob/s3blob"
 
