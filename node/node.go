@@ -83,7 +83,15 @@ const (
 // Open opens the node in dir, or creates one in an empty or absent directory.
 // It recovers: every acknowledged write is applied when it returns. The error
 // says what is wrong with the directory and what to do.
-func Open(dir string, options *Options) (_ *Node, err error) {
+func Open(dir string, options *Options) (*Node, error) {
+	return OpenContext(context.Background(), dir, options)
+}
+
+// OpenContext is [Open] that gives up when ctx ends, between two records of the
+// log that it replays or while it asks the archive. The directory is left as a
+// crash would leave it: the next Open recovers from where the last checkpoint
+// was. Once it has returned, ctx means nothing to the node.
+func OpenContext(ctx context.Context, dir string, options *Options) (_ *Node, err error) {
 	o := options.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
@@ -105,12 +113,16 @@ func Open(dir string, options *Options) (_ *Node, err error) {
 			err = errors.Join(err, n.abandon())
 		}
 	}()
+	detach := context.AfterFunc(ctx, func() { n.cancel(context.Cause(ctx)) })
 	for _, step := range []func() error{
 		n.openDir, n.openShards, n.openLog, n.recover, n.startArchive, n.startLog, n.startCores, n.startBackground,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open node %s: %w", dir, err)
 		}
+	}
+	if !detach() {
+		return nil, fmt.Errorf("open node %s: %w", dir, context.Cause(ctx))
 	}
 	return n, nil
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,9 @@ type Recovery struct {
 
 // recoveryStep is how many records lie between two calls of Progress.
 const recoveryStep = 1 << 16
+
+// stopStep is how many records lie between two looks at Open's context.
+const stopStep = 1 << 10
 
 // recover replays the log above what the vshards have flushed. It streams: the
 // memory it takes is bounded by the engine's replay budget, not by the log.
@@ -71,7 +75,19 @@ func (n *Node) verifyLog(upTo wal.LSN) error {
 		if err != nil {
 			return err
 		}
+		if err := n.stopped(rec.LSN); err != nil {
+			return err
+		}
 	}
+}
+
+// stopped is the error of an OpenContext whose context has ended. It is asked
+// once in many records.
+func (n *Node) stopped(at wal.LSN) error {
+	if at%stopStep != 0 || n.ctx.Err() == nil {
+		return nil
+	}
+	return fmt.Errorf("stopped at LSN %d: %w", at, context.Cause(n.ctx))
 }
 
 func (n *Node) progress() {
@@ -142,6 +158,9 @@ func (n *Node) replay(from, end wal.LSN) (err error) {
 			return err
 		}
 		if err := replay.Add(&rec); err != nil {
+			return err
+		}
+		if err := n.stopped(rec.LSN); err != nil {
 			return err
 		}
 		last = rec.Time

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"runtime/metrics"
@@ -129,6 +131,42 @@ func TestRecovery_MemoryDoesNotGrowWithLog(t *testing.T) {
 	if limit := peaks[0] + peaks[0]/2 + 24<<20; peaks[1] > limit {
 		t.Errorf("the heap grew by %d bytes for the long log, limit %d", peaks[1], limit)
 	}
+}
+
+// A caller that gives up gets its directory back at once, and nothing of it is
+// lost.
+func TestOpenContext_GivesUp(t *testing.T) {
+	dir := t.TempDir()
+	records := writeLog(t, dir, 24<<20)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	gone := errors.New("the user went away")
+	o := recoveryOptions()
+	o.Progress = func(r Recovery) {
+		if r.Done {
+			t.Errorf("recovered to the end, LSN %d", r.LSN)
+		}
+		cancel(gone)
+	}
+	if n, err := OpenContext(ctx, dir, o); !errors.Is(err, gone) {
+		t.Fatalf("OpenContext = %v, %v, want the cause of the context", n, err)
+	}
+	if n, err := OpenContext(ctx, dir, recoveryOptions()); !errors.Is(err, gone) {
+		t.Fatalf("OpenContext with a context that has ended = %v, %v", n, err)
+	}
+	ctx, cancel = context.WithCancelCause(t.Context())
+	n, err := OpenContext(ctx, dir, recoveryOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel(gone) // the node is its own now
+	if d, err := n.Digest(t.Context()); err != nil || d.Entries != 2000 {
+		t.Errorf("Digest = %+v, %v", d, err)
+	}
+	if r := n.Recovery(); r.LSN < wal.LSN(records) {
+		t.Errorf("recovered to LSN %d of %d records", r.LSN, records)
+	}
+	mustClose(t, n)
 }
 
 // Law 4: recovering twice is recovering once: a node that crashes right after its

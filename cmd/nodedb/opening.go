@@ -115,7 +115,7 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 	if keep {
 		opts.CheckpointInterval, opts.CheckpointBytes = -1, math.MaxInt64
 	}
-	n, err := node.Open(dir, opts)
+	n, err := node.OpenContext(c.Context(), dir, opts)
 	c.EndProgress()
 	if err != nil {
 		return nil, errors.Join(usedIDHint(dir, err), s.stores.Close())
