@@ -18,7 +18,7 @@ type BaseStatus struct {
 	Taken    uint64           `json:"taken"`
 	Failed   uint64           `json:"failed"`
 	Last     archive.BaseInfo `json:"last"`
-	LastTime time.Time        `json:"last_time"`
+	LastTime time.Time        `json:"last_time,omitzero"`
 	LastErr  string           `json:"last_error,omitempty"`
 }
 

@@ -14,7 +14,7 @@ type CheckpointStatus struct {
 	Failed   uint64           `json:"failed"`
 	InARow   int              `json:"failed_in_a_row"`
 	Last     CheckpointResult `json:"last"`
-	LastTime time.Time        `json:"last_time"`
+	LastTime time.Time        `json:"last_time,omitzero"`
 	LastErr  string           `json:"last_error,omitempty"`
 }
 

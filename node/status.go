@@ -15,7 +15,7 @@ type Status struct {
 	NodeID   string       `json:"node_id"`
 	Dir      string       `json:"dir"`
 	Timeline wal.Timeline `json:"timeline"`
-	Epoch    wal.Epoch    `json:"epoch"`
+	Epoch    wal.Epoch    `json:"epoch,omitzero"`
 	VShards  int          `json:"vshards"`
 	Writable bool         `json:"writable"`
 	Reason   string       `json:"reason,omitempty"` // why not writable

@@ -19,7 +19,8 @@ func statusVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "status", Category: nodeCategory, Usage: "show who the node is, how far it is, and what holds it back",
 		Description: `While another process has the node open, it shows what the files tell. It does
-not ask the archive: archived_lsn and epoch are 0 here, see nodedb archive status.`,
+not ask the archive: there is no epoch and archived_lsn is 0 here, see nodedb
+archive status.`,
 		Flags: readFlags(), Run: runStatus,
 	}
 }
