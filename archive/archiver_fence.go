@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -147,23 +146,18 @@ type span struct {
 
 func (s *storeRun) listSpans(ctx context.Context, from wal.LSN) ([]span, error) {
 	own := &s.a.opts.Epoch
-	prefix := NodePrefix(own.NodeID)
 	var spans []span
-	packs := prefix + PackPrefix(own.Timeline)
-	for _, dir := range []string{prefix + SegmentPrefix(own.Timeline), packs, prefix + "gap/" + own.Timeline.Hex() + "/"} {
+	packs := PackPrefix(own.Timeline)
+	for _, dir := range []string{SegmentPrefix(own.Timeline), packs, "gap/" + own.Timeline.Hex() + "/"} {
 		after := ""
 		if from > 0 && dir != packs { // a pack that begins before may reach beyond
 			after = dir + from.Hex() // sorts before every key that begins at from
 		}
-		for o, err := range s.Store.List(ctx, dir, after) {
+		for o, err := range listKeys[Key](ctx, s.Store, own.NodeID, dir, after) {
 			if err != nil {
-				return nil, fmt.Errorf("list what is archived: %w", err)
+				return nil, err
 			}
-			k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-			if err != nil {
-				continue // not of this archive
-			}
-			switch k := k.(type) {
+			switch k := o.Key.(type) {
 			case SegmentKey:
 				spans = append(spans, span{k.First, k.Last, &k})
 			case PackKey:

@@ -202,16 +202,12 @@ func decodeManifest(data []byte, nodeID string, k BaseKey) (*Manifest, error) {
 // ListBases lists the bases of a node that have a manifest, by timeline and
 // LSN.
 func ListBases(ctx context.Context, s Store, nodeID string) ([]BaseKey, error) {
-	prefix := NodePrefix(nodeID)
 	var out []BaseKey
-	for o, err := range s.List(ctx, prefix+"base/", "") {
+	for o, err := range listKeys[BaseKey](ctx, s, nodeID, "base/", "") {
 		if err != nil {
-			return nil, fmt.Errorf("list bases: %w", err)
+			return nil, err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		if bk, ok := k.(BaseKey); ok && err == nil {
-			out = append(out, bk)
-		}
+		out = append(out, o.Key)
 	}
 	return out, nil
 }

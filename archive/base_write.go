@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -217,15 +216,11 @@ func (w *baseWriter) known(ctx context.Context) error {
 }
 
 func (w *baseWriter) listObjects(ctx context.Context, yield func(ObjKey, int64)) error {
-	prefix := NodePrefix(w.in.Epoch.NodeID)
-	for o, err := range w.store.List(ctx, prefix+"obj/", "") {
+	for o, err := range listKeys[ObjKey](ctx, w.store, w.in.Epoch.NodeID, objPrefix, "") {
 		if err != nil {
-			return fmt.Errorf("list objects: %w", err)
+			return err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		if ok, is := k.(ObjKey); is && err == nil {
-			yield(ok, o.Size)
-		}
+		yield(o.Key, o.Object.Size)
 	}
 	return nil
 }

@@ -409,16 +409,12 @@ func (c *Catalog) finish(ids *Identities) {
 
 // Objects lists the contents of bases, which Catalog leaves out.
 func (a *Archive) Objects(ctx context.Context, yield func(ObjEntry) error) error {
-	prefix := NodePrefix(a.nodeID)
-	for o, err := range a.store.List(ctx, prefix+objPrefix, "") {
+	for o, err := range listKeys[ObjKey](ctx, a.store, a.nodeID, objPrefix, "") {
 		if err != nil {
-			return fmt.Errorf("list contents of node %s: %w", a.nodeID, err)
+			return err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		if k, ok := k.(ObjKey); ok && err == nil {
-			if err := yield(ObjEntry{k, o}); err != nil {
-				return err
-			}
+		if err := yield(ObjEntry{o.Key, o.Object}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -427,16 +423,12 @@ func (a *Archive) Objects(ctx context.Context, yield func(ObjEntry) error) error
 // Copies lists the objects that hold the content of k, whoever they are
 // encrypted for.
 func (a *Archive) Copies(ctx context.Context, k ObjKey) ([]ObjEntry, error) {
-	prefix := NodePrefix(a.nodeID)
 	var out []ObjEntry
-	for o, err := range a.store.List(ctx, a.Key(ObjKey{SHA256: k.SHA256}), "") {
+	for o, err := range listKeys[ObjKey](ctx, a.store, a.nodeID, ObjKey{SHA256: k.SHA256}.String(), "") {
 		if err != nil {
-			return nil, fmt.Errorf("list copies of %s: %w", k, err)
+			return nil, err
 		}
-		got, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		if got, ok := got.(ObjKey); ok && err == nil {
-			out = append(out, ObjEntry{got, o})
-		}
+		out = append(out, ObjEntry{o.Key, o.Object})
 	}
 	return out, nil
 }

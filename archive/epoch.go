@@ -132,19 +132,16 @@ func readEpochsAfter(ctx context.Context, s Store, nodeID string, after wal.Epoc
 // listEpochs lists the claimed numbers above after, ascending. Names that are
 // not epoch keys are somebody else's and are passed over.
 func listEpochs(ctx context.Context, s Store, nodeID string, after wal.Epoch) ([]wal.Epoch, error) {
-	prefix, from := NodePrefix(nodeID), ""
+	from := ""
 	if after > 0 {
-		from = Join(nodeID, EpochKey{Epoch: after})
+		from = EpochKey{Epoch: after}.String()
 	}
 	var out []wal.Epoch
-	for o, err := range s.List(ctx, prefix+"epoch/", from) {
+	for o, err := range listKeys[EpochKey](ctx, s, nodeID, "epoch/", from) {
 		if err != nil {
-			return nil, fmt.Errorf("list epochs: %w", err)
+			return nil, err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		if ek, ok := k.(EpochKey); ok && err == nil {
-			out = append(out, ek.Epoch)
-		}
+		out = append(out, o.Key.Epoch)
 	}
 	return out, nil
 }

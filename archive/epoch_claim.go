@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -288,17 +287,12 @@ func (r *claimRun) surveyAll(ctx context.Context, s Store) error {
 	for _, e := range epochs {
 		r.timelineMax = max(r.timelineMax, e.Timeline)
 	}
-	prefix := NodePrefix(r.NodeID)
 	for _, kind := range []string{"wal/", "pack/", "gap/", "base/"} {
-		for o, err := range s.List(ctx, prefix+kind, "") {
+		for o, err := range listKeys[Key](ctx, s, r.NodeID, kind, "") {
 			if err != nil {
-				return fmt.Errorf("list %s: %w", kind, err)
+				return err
 			}
-			k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-			if err != nil {
-				continue
-			}
-			tl, last := keySpan(k)
+			tl, last := keySpan(o.Key)
 			r.timelineMax = max(r.timelineMax, tl)
 			if last < math.MaxUint64 {
 				r.firstLSN = max(r.firstLSN, last+1)
@@ -325,19 +319,17 @@ func keySpan(k Key) (wal.Timeline, wal.LSN) {
 
 // surveyBeyond looks for live segments past the end of the node's own WAL.
 func (r *claimRun) surveyBeyond(ctx context.Context, s Store) error {
-	prefix, from := NodePrefix(r.NodeID), ""
-	dir := prefix + SegmentPrefix(r.Timeline)
+	dir, from := SegmentPrefix(r.Timeline), ""
 	if r.OldestLSN > 0 {
 		from = dir + r.OldestLSN.Hex()
 	}
 	var epochs []EpochInfo
-	for o, err := range s.List(ctx, dir, from) {
+	for o, err := range listKeys[SegmentKey](ctx, s, r.NodeID, dir, from) {
 		if err != nil {
-			return fmt.Errorf("list segments: %w", err)
+			return err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		sk, ok := k.(SegmentKey)
-		if err != nil || !ok || sk.Last < r.FirstLSN {
+		sk := o.Key
+		if sk.Last < r.FirstLSN {
 			continue
 		}
 		if epochs == nil {
@@ -348,7 +340,7 @@ func (r *claimRun) surveyBeyond(ctx context.Context, s Store) error {
 		if max(sk.First, r.FirstLSN) >= DeadFrom(epochs, sk.Timeline, sk.Epoch) {
 			continue
 		}
-		return &FencedError{Store: s.URL(), NodeID: r.NodeID, Own: r.LastEpoch, Key: o.Key,
+		return &FencedError{Store: s.URL(), NodeID: r.NodeID, Own: r.LastEpoch, Key: o.Object.Key,
 			Reason: fmt.Sprintf("the archive holds LSN %d of timeline %d, and this node's WAL ends at %d", sk.Last, sk.Timeline, r.FirstLSN-1)}
 	}
 	return nil

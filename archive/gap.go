@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nodedb-go/nodedb/wal"
@@ -90,18 +89,12 @@ func decodeGap(data []byte, nodeID string, k GapKey) (GapInfo, error) {
 
 // ReadGaps reads every gap object of a node, ordered by timeline and LSN.
 func ReadGaps(ctx context.Context, s Store, nodeID string) ([]GapInfo, error) {
-	prefix := NodePrefix(nodeID)
 	var out []GapInfo
-	for o, err := range s.List(ctx, prefix+"gap/", "") {
+	for o, err := range listKeys[GapKey](ctx, s, nodeID, "gap/", "") {
 		if err != nil {
-			return nil, fmt.Errorf("list gaps: %w", err)
+			return nil, err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		gk, ok := k.(GapKey)
-		if err != nil || !ok {
-			continue
-		}
-		g, err := ReadGap(ctx, s, nodeID, gk)
+		g, err := ReadGap(ctx, s, nodeID, o.Key)
 		if err != nil {
 			return nil, err
 		}

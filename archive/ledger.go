@@ -109,16 +109,12 @@ func (a *Archive) LoadLedger(ctx context.Context) (*Ledger, error) {
 
 // loadLedger gives the entries of all snapshots too, oldest first.
 func (a *Archive) loadLedger(ctx context.Context) (*Ledger, []LedgerEntry, error) {
-	prefix := NodePrefix(a.nodeID)
 	var all []LedgerEntry
-	for o, err := range a.store.List(ctx, prefix+ledgerPrefix, "") {
+	for o, err := range listKeys[LedgerKey](ctx, a.store, a.nodeID, ledgerPrefix, "") {
 		if err != nil {
-			return nil, nil, fmt.Errorf("list ledgers: %w", err)
+			return nil, nil, err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		if k, ok := k.(LedgerKey); ok && err == nil {
-			all = append(all, LedgerEntry{k, o})
-		}
+		all = append(all, LedgerEntry{o.Key, o.Object})
 	}
 	slices.SortFunc(all, func(x, y LedgerEntry) int { return cmp.Compare(x.Seq, y.Seq) })
 	for i := len(all) - 1; i >= 0; i-- {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nodedb-go/nodedb/wal"
@@ -90,18 +89,12 @@ func decodePin(data []byte, nodeID, name string) (PinInfo, error) {
 
 // ReadPins reads every pin of a node, ordered by name.
 func ReadPins(ctx context.Context, s Store, nodeID string) ([]PinInfo, error) {
-	prefix := NodePrefix(nodeID)
 	var out []PinInfo
-	for o, err := range s.List(ctx, prefix+"pin/", "") {
+	for o, err := range listKeys[PinKey](ctx, s, nodeID, "pin/", "") {
 		if err != nil {
-			return nil, fmt.Errorf("list pins: %w", err)
+			return nil, err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		pk, ok := k.(PinKey)
-		if err != nil || !ok {
-			continue
-		}
-		p, err := ReadPin(ctx, s, nodeID, pk.Name)
+		p, err := ReadPin(ctx, s, nodeID, o.Key.Name)
 		if errors.Is(err, ErrNotFound) {
 			continue // taken off since the listing
 		}

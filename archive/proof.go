@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nodedb-go/nodedb/wal"
@@ -124,17 +123,12 @@ func decodeProof(data []byte, nodeID string, k ProofKey) (ProofInfo, error) {
 
 // Proofs lists the proofs of a node, by timeline and LSN.
 func (a *Archive) Proofs(ctx context.Context) ([]ProofEntry, error) {
-	prefix := NodePrefix(a.nodeID)
 	var out []ProofEntry
-	for o, err := range a.store.List(ctx, prefix+proofPrefix, "") {
+	for o, err := range listKeys[ProofKey](ctx, a.store, a.nodeID, proofPrefix, "") {
 		if err != nil {
-			return nil, fmt.Errorf("list proofs of node %s: %w", a.nodeID, err)
+			return nil, err
 		}
-		if k, err := ParseKey(strings.TrimPrefix(o.Key, prefix)); err == nil {
-			if pk, ok := k.(ProofKey); ok {
-				out = append(out, ProofEntry{pk, o})
-			}
-		}
+		out = append(out, ProofEntry{o.Key, o.Object})
 	}
 	return out, nil
 }

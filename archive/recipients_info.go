@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 const (
@@ -114,16 +113,12 @@ func (e *EncryptedError) Is(target error) bool { return target == ErrEncrypted }
 // CheckPlain tells whether a writer may go on without encryption: *EncryptedError
 // when the store holds recipients of the node. One request.
 func CheckPlain(ctx context.Context, s Store, nodeID string) error {
-	prefix := NodePrefix(nodeID)
 	e := &EncryptedError{Store: s.URL(), NodeID: nodeID}
-	for o, err := range s.List(ctx, prefix+"keys/", "") {
+	for o, err := range listKeys[RecipientsKey](ctx, s, nodeID, "keys/", "") {
 		if err != nil {
-			return fmt.Errorf("list recipients: %w", err)
+			return err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		if k, ok := k.(RecipientsKey); ok && err == nil {
-			e.IDs = append(e.IDs, k.ID)
-		}
+		e.IDs = append(e.IDs, o.Key.ID)
 	}
 	if len(e.IDs) > 0 {
 		return e
