@@ -202,6 +202,9 @@ func (r *copyRun) item(ctx context.Context, it *copyItem) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ok[it.path] = done && err == nil
+	if o, is := it.key.(ObjKey); is && r.ok[it.path] {
+		r.ok[o.Content().String()] = true // whoever it is encrypted for
+	}
 	r.progress.Objects++
 	r.progress.Bytes += it.size
 	r.Progress(r.progress)

@@ -32,7 +32,7 @@ func (r *copyRun) complete(ctx context.Context, it *copyItem) error {
 			if err != nil {
 				return err
 			}
-			if !r.holds(obj.String()) {
+			if !r.holds(obj.Content().String()) {
 				return fmt.Errorf("the base is left out, since its content %s is not in the target: %w", obj, ErrNotFound)
 			}
 		}

@@ -2,8 +2,10 @@ package archive
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -162,8 +164,7 @@ func (w *rewrap) item(ctx context.Context, it *rewrapItem) error {
 // proven tells whether an earlier run brought the content.
 func (w *rewrap) proven(ctx context.Context, it *rewrapItem) (bool, error) {
 	for _, k := range w.have[it.content] {
-		_, enc := encoding(k)
-		_, err := matchesName(ctx, w.a.store, w.a.Key(k), enc)
+		err := w.provenAs(ctx, k)
 		switch {
 		case err == nil:
 			return true, nil
@@ -173,6 +174,29 @@ func (w *rewrap) proven(ctx context.Context, it *rewrapItem) (bool, error) {
 		w.Logger.Warn("an object for the new recipients is damaged, its content is sent again", "key", k.String(), "err", err)
 	}
 	return false, nil
+}
+
+// provenAs proves an object by its content when the identities open it, else by
+// the bytes that its name tells.
+func (w *rewrap) provenAs(ctx context.Context, k Key) error {
+	_, enc := encoding(k)
+	if w.a.ids.MayOpen(w.to.names) {
+		body, err := w.a.OpenContent(ctx, k)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		sum := sha256.New()
+		if _, err := io.Copy(sum, body); err != nil {
+			return err
+		}
+		if !sumMatches(k, [32]byte(sum.Sum(nil))) {
+			return objectErr(w.a.store, w.a.Key(k), fmt.Sprintf("has SHA-256 %x", sum.Sum(nil)), nil)
+		}
+		return nil
+	}
+	_, err := matchesName(ctx, w.a.store, w.a.Key(k), enc)
+	return err
 }
 
 // again reads the first object that opens, and creates the new one.

@@ -21,14 +21,14 @@ func (n *Node) startArchive() error {
 	if len(n.opts.Stores) == 0 {
 		return nil
 	}
+	if err := n.checkPlain(); err != nil {
+		return err
+	}
 	info, err := n.claim()
 	if err != nil {
 		return fmt.Errorf("claim the archive: %w", err)
 	}
 	n.epoch = info
-	if err := n.checkPlain(); err != nil {
-		return err
-	}
 	if err := n.adoptTimeline(info); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ func archiveVerb() *cli.Verb {
 				Flags: append(lookFlags(), cli.VerifyFlags("archive")...),
 				Run:   cli.RunArchiveVerify,
 			},
-			archivePinVerb(), archiveUnpinVerb(), archiveKeygenVerb(), archiveKeysVerb(), archiveRewrapVerb(),
+			archivePinVerb(), archiveUnpinVerb(), archiveKeygenVerb(), archiveWrapVerb(), archiveKeysVerb(), archiveRewrapVerb(),
 			archiveCatalogVerb(), archiveCostVerb(), archiveDoctorVerb(),
 		},
 	}

@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
-	"filippo.io/age"
 	ucli "github.com/urfave/cli/v2"
 
 	"github.com/nodedb-go/nodedb/archive"
@@ -147,55 +145,4 @@ func runArchiveRewrap(c *cli.Call) error {
 		}
 		return nil
 	})
-}
-
-func archiveKeygenVerb() *cli.Verb {
-	return &cli.Verb{
-		Name: "keygen", Usage: "make a pair of keys: the private one into --out, the public one is printed",
-		Flags: []ucli.Flag{&ucli.StringFlag{Name: "out", Usage: "new `FILE` for the private key"}},
-		Run:   runArchiveKeygen,
-	}
-}
-
-func runArchiveKeygen(c *cli.Call) error {
-	name := c.String("out")
-	if name == "" {
-		return cli.Usagef("no --out FILE for the private key")
-	}
-	id, err := age.GenerateX25519Identity()
-	if err != nil {
-		return fmt.Errorf("make keys: %w", err)
-	}
-	text := fmt.Sprintf("# created: %s\n# public key: %s\n%s\n", time.Now().UTC().Format(time.RFC3339), id.Recipient(), id)
-	if err := writeSecret(name, []byte(text)); err != nil {
-		return err
-	}
-	doc := struct {
-		File   string `json:"file"`
-		Public string `json:"public"`
-	}{name, id.Recipient().String()}
-	return c.Answer(doc, func(w io.Writer) error {
-		_, err := fmt.Fprintln(w, doc.Public)
-		return err
-	})
-}
-
-// writeSecret creates a file that only its owner reads. One that is there is
-// not touched: it may be the only key to an archive.
-func writeSecret(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("create key file: %w", err)
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("write key file %s: %w", name, err)
-	}
-	return nil
 }

@@ -69,9 +69,22 @@ func RunArchiveVerify(c *Call) error {
 		Reports []*pitr.VerifyReport `json:"reports"`
 	}{reports}, func(w io.Writer) error { return writeReports(w, reports) })
 	if err == nil && bad > 0 {
-		err = &Error{Code: CodeCorrupt, Err: fmt.Errorf("the archive has %s", Plural(bad, "problem"))}
+		err = verdict(reports, bad)
 	}
 	return err
+}
+
+// verdict tells damage from objects that only could not be opened.
+func verdict(reports []*pitr.VerifyReport, bad int) error {
+	for _, r := range reports {
+		for _, p := range r.Problems {
+			if !errors.Is(p.Err, archive.ErrKeyMissing) {
+				return &Error{Code: CodeCorrupt, Err: fmt.Errorf("the archive has %s", Plural(bad, "problem"))}
+			}
+		}
+	}
+	return &Error{Code: CodeError, Err: fmt.Errorf("%s could not be verified without a key: %w", Plural(bad, "object"), archive.ErrKeyMissing),
+		Hint: "give the file of one of these identities: --age-identity FILE"}
 }
 
 func verifyOne(c *Call, a *archive.Archive) (*pitr.VerifyReport, error) {
