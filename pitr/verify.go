@@ -216,8 +216,8 @@ func (v *verifier) contents(ctx context.Context, c *archive.Catalog) ([]content,
 			f.Bytes = -1
 			v.report.Unused++
 		}
-		if f.SealedBytes != o.Size {
-			f.SealedMD5 = "" // sealed another time, with the same content
+		if k, _ := f.Object(); k != o.ObjKey || f.SealedBytes != o.Size {
+			f.SealedMD5 = "" // sealed, or encrypted, another time, with the same content
 		}
 		there[o.Content()] = true
 		out = append(out, content{entry: o, bytes: f.Bytes, md5: f.SealedMD5})
