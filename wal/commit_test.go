@@ -70,6 +70,12 @@ func startGated(t *testing.T) (*gateFS, *Log) {
 	if err := l.Start(1, 1); err != nil {
 		t.Fatal(err)
 	}
+	// The preparer has nothing more to write: what is counted is the log's.
+	l.mu.Lock()
+	for l.mu.ready == nil || l.mu.ready.capacity < l.nextBytes() {
+		l.mu.changed.Wait()
+	}
+	l.mu.Unlock()
 	g.on.Store(true)
 	return g, l
 }
