@@ -111,8 +111,9 @@ type Catalog struct {
 // none of which is history has To < From.
 //
 // Packed is set when a pack holds the segment too. With PackedOnly there is no
-// object of its own any more: Object then has the name that it had, and about
-// the bytes that it takes in the pack.
+// object of its own any more, for the same readers: Object then has the name
+// that it had (of an encrypted pack: with what the pack's name says of its
+// readers), and about the bytes that it takes in the pack.
 type SegmentEntry struct {
 	SegmentKey
 	Object

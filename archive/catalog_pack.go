@@ -15,7 +15,7 @@ func (a *Archive) readPacks(ctx context.Context, c *Catalog) error {
 	indexes := make([]*packIndex, len(c.Packs))
 	problems := make([]error, len(c.Packs))
 	err := forEach(ctx, len(c.Packs), func(ctx context.Context, i int) error {
-		_, x, err := a.openPack(ctx, c.Packs[i])
+		x, err := a.openPack(ctx, c.Packs[i])
 		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) || errors.Is(err, ErrNotFound) {
 			problems[i] = err
 			return nil
@@ -26,9 +26,10 @@ func (a *Archive) readPacks(ctx context.Context, c *Catalog) error {
 	if err != nil {
 		return err
 	}
-	own := make(map[SegmentKey]int, len(c.Segments))
+	own := make(map[SegmentKey][]int, len(c.Segments))
 	for i := range c.Segments {
-		own[c.Segments[i].SegmentKey] = i
+		k := readersOf(c.Segments[i].SegmentKey)
+		own[k] = append(own[k], i)
 	}
 	for i, x := range indexes {
 		if x == nil {
@@ -42,18 +43,31 @@ func (a *Archive) readPacks(ctx context.Context, c *Catalog) error {
 	return nil
 }
 
-func (a *Archive) addPacked(c *Catalog, own map[SegmentKey]int, pack PackEntry, x *packIndex, j int) {
+// readersOf is the key of a segment's content for those who can read it. What
+// is encrypted for others, or for nobody, stands beside it.
+func readersOf(k SegmentKey) SegmentKey {
+	k.Age.MD5 = ShortSum{}
+	return k
+}
+
+func (a *Archive) addPacked(c *Catalog, own map[SegmentKey][]int, pack PackEntry, x *packIndex, j int) {
 	e := &x.Entries[j]
 	k := e.key(x.Timeline)
+	k.Age = pack.Age
 	p := &Packed{Pack: pack, Offset: e.Offset, Bytes: e.Bytes, SHA256: e.SHA256, ContentBytes: x.content()}
+	if pack.Age.Encrypted() {
+		p.tail = x.len()
+	}
 	sealed := max(1, int64(float64(pack.Size)*float64(e.Bytes)/float64(p.ContentBytes)))
-	if at, ok := own[k]; ok {
-		if c.Segments[at].Packed == nil {
-			c.Segments[at].Packed = p
+	if there := own[readersOf(k)]; len(there) > 0 {
+		for _, at := range there {
+			if c.Segments[at].Packed == nil {
+				c.Segments[at].Packed = p
+			}
 		}
 		return
 	}
-	own[k] = len(c.Segments)
+	own[readersOf(k)] = []int{len(c.Segments)}
 	c.Segments = append(c.Segments, SegmentEntry{SegmentKey: k, Packed: p, PackedOnly: true,
 		Object: Object{Key: a.Key(k), Size: sealed, ModTime: pack.ModTime}})
 }

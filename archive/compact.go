@@ -23,6 +23,11 @@ type CompactOptions struct {
 	DeleteSmall bool
 	Grace       time.Duration // default 24h; negative: none
 
+	// Recipients are those whose encrypted segments are merged, into packs for
+	// the same: the archive needs an identity of theirs. Other encrypted
+	// segments are left as they are.
+	Recipients *Recipients
+
 	DryRun         bool          // say what would be done
 	AttemptTimeout time.Duration // of the requests of one pack, plus one second per MiB and segment; default 60s
 	Logger         *slog.Logger  // default discards
@@ -48,6 +53,7 @@ type CompactReport struct {
 	Packs    []string      `json:"packs"`        // keys of new packs; empty in a dry run
 	PackN    int           `json:"new_packs"`
 	PackSize int64         `json:"pack_bytes"`
+	Left     int           `json:"left_encrypted"` // small segments for other recipients
 	Deleted  int           `json:"deleted_objects"`
 	Retained int           `json:"retained_objects"` // the store does not let go of them
 	Problems []CopyProblem `json:"problems"`
@@ -88,8 +94,8 @@ func (o *CompactOptions) validate() error {
 
 // Compact merges small segments of one archive into packs. Each pack is
 // created once, read again, and every segment in it compared, before anything
-// may rely on it. Nothing is deleted without DeleteSmall. Encrypted segments
-// are left as they are: merging them would need an identity.
+// may rely on it. Nothing is deleted without DeleteSmall. What is encrypted is
+// never merged with what is not, nor for other readers.
 //
 // A compaction that was cut off leaves packs that are whole, or none; run it
 // again. Two at once make the same packs, or packs that overlap, which is
@@ -106,7 +112,8 @@ func Compact(ctx context.Context, a *Archive, opts *CompactOptions) (*CompactRep
 	if err != nil {
 		return nil, err
 	}
-	plans := planPacks(catalog.Segments, &o)
+	plans, left := planPacks(catalog.Segments, &o)
+	c.report.Left = left
 	for _, p := range plans {
 		c.progress.SegmentsTotal += len(p.segments)
 		c.progress.BytesTotal += p.sealed
@@ -145,12 +152,12 @@ func (c *compactRun) pack(ctx context.Context, p packPlan) error {
 	defer cancel()
 	src := &packSource{ctx: within, a: c.a, plan: p, index: packIndex{Timeline: p.timeline}, step: c.step}
 	defer src.close()
-	o, err := sealBytes(within, c.memory, nil, src, p.sealed)
+	o, err := sealWith(within, c.memory, p.recipients, src, p.sealed, src.index.encode)
 	if err != nil {
 		return c.setAside(ctx, p, err)
 	}
 	defer o.free()
-	k := PackKey{Timeline: p.timeline, First: p.segments[0].First, Last: p.segments[len(p.segments)-1].Last, SHA16: Short(o.info.SHA256)}
+	k := PackKey{Timeline: p.timeline, First: p.segments[0].First, Last: p.segments[len(p.segments)-1].Last, SHA16: Short(o.info.SHA256), Age: o.age}
 	full := c.a.Key(k)
 	err = c.a.store.Create(within, full, o, o.size)
 	// Crash here: a pack that nobody has proven, beside all its segments. Its

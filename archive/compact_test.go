@@ -53,7 +53,16 @@ func compact(t *testing.T, s archive.Store, o *archive.CompactOptions) (*archive
 // checks that all LSNs up to last are there.
 func readable(t *testing.T, s archive.Store, segs []wal.Segment) {
 	t.Helper()
-	a, c := openArchive(t, s), catalogOf(t, s)
+	readableBy(t, s, nil, segs)
+}
+
+func readableBy(t *testing.T, s archive.Store, ids *archive.Identities, segs []wal.Segment) {
+	t.Helper()
+	a := reader(t, s, ids)
+	c, err := a.Catalog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(c.Problems) > 0 {
 		t.Fatalf("problems: %v", c.Problems)
 	}

@@ -26,7 +26,7 @@ func encoding(k Key) (zst bool, enc Age) {
 	case SegmentKey:
 		return true, k.Age
 	case PackKey:
-		return true, Age{}
+		return true, k.Age
 	case ObjKey:
 		return k.Zstd, k.Age
 	}
@@ -65,7 +65,8 @@ func (b *contentBody) Close() error {
 
 // Unseal is OpenContent for the bytes of an object that the caller has: src is
 // the object k from its first byte to its last. Closing the result does not
-// close src.
+// close src. What is behind the encrypted part of a pack is the caller's to
+// leave out.
 func (a *Archive) Unseal(ctx context.Context, k Key, src io.Reader) (io.ReadCloser, error) {
 	key := a.Key(k)
 	zst, enc := encoding(k)

@@ -16,7 +16,7 @@
 //	nodedb/v1/<node>/format.json
 //	nodedb/v1/<node>/epoch/<epoch16>.json                       who writes, from which LSN, after whom
 //	nodedb/v1/<node>/wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.<recips8>.<md516>.age]
-//	nodedb/v1/<node>/pack/<timeline8>/<first16>-<last16>-<sha16>.pack.zst  many small segments
+//	nodedb/v1/<node>/pack/<timeline8>/<first16>-<last16>-<sha16>.pack.zst[.<recips8>.<md516>.age]  many small segments
 //	nodedb/v1/<node>/base/<timeline8>/<lsn16>-<id>/manifest.json
 //	nodedb/v1/<node>/obj/<sha256>[.zst][.<recips8>.<md516>.age] content of bases
 //	nodedb/v1/<node>/gap/<timeline8>/<first16>-<last16>.json    declared lost
@@ -65,7 +65,7 @@
 // its own. Objects that differ in recips8 and md516 only have one content: a
 // reader takes any that it can open.
 //
-// Encrypted are segments and the contents of bases. Manifests, epochs, gaps,
+// Encrypted are segments, packs and the contents of bases. Manifests, epochs, gaps,
 // pins and recipients are not: they hold positions, sizes, hashes and names.
 //
 // # Packs
@@ -84,6 +84,16 @@
 // does not account for every byte and every LSN. sha16 in the name is the head
 // of the SHA-256 of the whole content. The hash chain runs through packs as it
 // does through objects. A segment may be in its own object, in packs, or both.
+//
+// An encrypted pack is the age file of that, and behind it the index once more,
+// not encrypted, which tells nothing that the names of segments would not:
+//
+//	age file of the sealed object
+//	index
+//
+// So who holds no private key knows which LSNs are there, and md516 is the hash
+// of all of it. A segment's own object and its place in a pack stand for each
+// other only when both are for the same readers.
 //
 // # Ownership
 //

@@ -258,6 +258,7 @@ func TestEncryptedHalf(t *testing.T) {
 				} else if !errors.Is(err, archive.ErrCorrupt) {
 					t.Errorf("half an object: %v", err)
 				}
+				_ = body.Close()
 			}
 		}
 		if whole != 2 {

@@ -13,17 +13,29 @@ type PackKey struct {
 	Timeline    wal.Timeline
 	First, Last wal.LSN // inclusive
 	SHA16       ShortSum
+	Age         Age // who can read it; zero: everybody
 }
 
-// String is "pack/<timeline8>/<first16>-<last16>-<sha16>.pack.zst".
+// Content is the key without what encryption adds.
+func (k PackKey) Content() PackKey {
+	k.Age = Age{}
+	return k
+}
+
+// String is "pack/<timeline8>/<first16>-<last16>-<sha16>.pack.zst[.<recips8>.<md516>.age]".
 func (k PackKey) String() string {
-	return fmt.Sprintf("%s%016x-%016x-%s.pack.zst", PackPrefix(k.Timeline), uint64(k.First), uint64(k.Last), k.SHA16)
+	return fmt.Sprintf("%s%016x-%016x-%s.pack.zst%s", PackPrefix(k.Timeline), uint64(k.First), uint64(k.Last), k.SHA16, k.Age.suffix())
 }
 
 // PackPrefix is where the packs of a timeline are, below NodePrefix.
 func PackPrefix(tl wal.Timeline) string { return fmt.Sprintf("pack/%08x/", uint32(tl)) }
 
-func (k PackKey) valid() error { return validSpan(k.Timeline, k.First, k.Last) }
+func (k PackKey) valid() error {
+	if !k.Age.valid() {
+		return errNoRecipients
+	}
+	return validSpan(k.Timeline, k.First, k.Last)
+}
 
 func (f *fields) pack() Key {
 	k := PackKey{Timeline: f.timeline()}
@@ -31,5 +43,6 @@ func (f *fields) pack() Key {
 	f.literal("-")
 	f.sum(k.SHA16[:])
 	f.literal(".pack.zst")
+	k.Age = f.age()
 	return k
 }

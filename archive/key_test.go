@@ -48,6 +48,8 @@ var goldenKeys = []struct {
 	{archive.RecipientsKey{ID: someAge.Recipients}, "keys/1a2b3c4d.json"},
 	{archive.PackKey{Timeline: 1, First: 1, Last: 0xabcdef, SHA16: archive.Short(sumOf())},
 		"pack/00000001/0000000000000001-0000000000abcdef-" + hexHas + ".pack.zst"},
+	{archive.PackKey{Timeline: 1, First: 1, Last: 2, SHA16: archive.Short(sumOf()), Age: someAge},
+		"pack/00000001/0000000000000001-0000000000000002-" + hexHas + ".pack.zst.1a2b3c4d." + hexHas + ".age"},
 	{archive.GapKey{Timeline: 1, First: 10, Last: 20}, "gap/00000001/000000000000000a-0000000000000014.json"},
 	{archive.PinKey{Name: "before-v2.0_x"}, "pin/before-v2.0_x.json"},
 	{archive.PinKey{Name: "a.json"}, "pin/a.json.json"},

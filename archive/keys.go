@@ -15,12 +15,14 @@ type KeyUse struct {
 	ID         RecipientsID
 	Recipients []string // public keys; empty when their object cannot be read
 	Ranges     []KeyRange
-	Segments   int
+	Segments   int   // objects of one segment
+	Packs      int   // objects of many
 	Contents   int   // objects of bases
-	Bytes      int64 // of both
+	Bytes      int64 // of all
 }
 
-// KeyRange is a range of LSNs (inclusive) whose segments one set guards.
+// KeyRange is a range of LSNs (inclusive) whose segments or packs one set
+// guards.
 type KeyRange struct {
 	Timeline wal.Timeline
 	From, To wal.LSN
@@ -44,10 +46,19 @@ func (a *Archive) KeyUses(ctx context.Context) ([]KeyUse, error) {
 		use(r.ID).Recipients = append([]string{}, r.Info.Recipients...)
 	}
 	for _, s := range c.Segments {
+		if s.PackedOnly {
+			continue // its pack counts
+		}
 		u := use(s.Age.Recipients)
 		u.Segments++
 		u.Bytes += s.Size
-		u.add(KeyRange{s.Timeline, s.First, s.Last})
+		u.Ranges = append(u.Ranges, KeyRange{s.Timeline, s.First, s.Last})
+	}
+	for _, p := range c.Packs {
+		u := use(p.Age.Recipients)
+		u.Packs++
+		u.Bytes += p.Size
+		u.Ranges = append(u.Ranges, KeyRange{p.Timeline, p.First, p.Last})
 	}
 	err = a.Objects(ctx, func(o ObjEntry) error {
 		u := use(o.Age.Recipients)
@@ -60,22 +71,27 @@ func (a *Archive) KeyUses(ctx context.Context) ([]KeyUse, error) {
 	}
 	out := make([]KeyUse, 0, len(uses))
 	for _, u := range uses {
+		u.Ranges = joinRanges(u.Ranges)
 		out = append(out, *u)
 	}
 	slices.SortFunc(out, func(x, y KeyUse) int { return cmp.Compare(x.ID.String(), y.ID.String()) })
 	return out, nil
 }
 
-// add joins a range with the last one where they touch. Segments come in order.
-func (u *KeyUse) add(r KeyRange) {
-	if n := len(u.Ranges); n > 0 {
-		last := &u.Ranges[n-1]
-		if last.Timeline == r.Timeline && r.From <= last.To+1 {
-			last.To = max(last.To, r.To)
-			return
+// joinRanges puts ranges in order, and joins those that touch.
+func joinRanges(in []KeyRange) []KeyRange {
+	slices.SortFunc(in, func(x, y KeyRange) int {
+		return cmp.Or(cmp.Compare(x.Timeline, y.Timeline), cmp.Compare(x.From, y.From))
+	})
+	out := in[:0]
+	for _, r := range in {
+		if n := len(out); n > 0 && out[n-1].Timeline == r.Timeline && r.From <= out[n-1].To+1 {
+			out[n-1].To = max(out[n-1].To, r.To)
+			continue
 		}
+		out = append(out, r)
 	}
-	u.Ranges = append(u.Ranges, r)
+	return out
 }
 
 // String is the range for people.

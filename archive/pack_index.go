@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -77,8 +78,13 @@ func packIndexLen(trailer []byte) (int64, error) {
 	return n, nil
 }
 
+// len is the length of the index, trailer included.
+func (x *packIndex) len() int64 {
+	return packHeadLen + int64(len(x.Entries))*packEntryLen + packTrailerLen
+}
+
 // decodePackIndex reads the whole index, trailer included. contentBytes is the
-// length of everything before it.
+// length of everything before it in the content; below zero when nobody knows.
 func decodePackIndex(b []byte, contentBytes int64) (*packIndex, error) {
 	if len(b) < packTrailerLen {
 		return nil, errors.New("it is too short for a pack")
@@ -99,6 +105,10 @@ func decodePackIndex(b []byte, contentBytes int64) (*packIndex, error) {
 	}
 	x := &packIndex{Timeline: wal.Timeline(binary.LittleEndian.Uint32(body[4:])), Entries: make([]packEntry, count)}
 	var at int64
+	known := contentBytes >= 0
+	if !known {
+		contentBytes = math.MaxInt64
+	}
 	for i := range x.Entries {
 		e, raw := &x.Entries[i], body[packHeadLen+i*packEntryLen:]
 		e.Offset, e.Bytes = at, int64(binary.LittleEndian.Uint64(raw))
@@ -113,7 +123,7 @@ func decodePackIndex(b []byte, contentBytes int64) (*packIndex, error) {
 		}
 		at += e.Bytes
 	}
-	if at != contentBytes {
+	if known && at != contentBytes {
 		return nil, fmt.Errorf("its index accounts for %d of %d bytes", at, contentBytes)
 	}
 	return x, nil

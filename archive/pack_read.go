@@ -1,7 +1,9 @@
 package archive
 
 import (
+	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -24,19 +26,33 @@ type Packed struct {
 	SHA256 [32]byte
 
 	ContentBytes int64 // of all segments of the pack
+
+	tail int64 // bytes of an encrypted pack's object that are not encrypted
 }
 
-// openPack reads the end of a pack: two requests at most.
-func (a *Archive) openPack(ctx context.Context, e PackEntry) (*Sealed, *packIndex, error) {
-	sealed, err := OpenSealedObject(ctx, a.store, e.Object.Key, e.Size)
-	if err != nil {
-		return nil, nil, a.segmentErr(e.Object.Key, err)
+// openPack reads the index at the end of a pack: two requests at most. It
+// takes no key.
+func (a *Archive) openPack(ctx context.Context, e PackEntry) (*packIndex, error) {
+	r := &rangeReader{ctx: ctx, s: a.store, key: e.Object.Key}
+	if err := r.prefetch(max(0, e.Size-sealedTailReadBytes), e.Size); err != nil {
+		return nil, a.segmentErr(e.Object.Key, fmt.Errorf("open pack: %w", err))
 	}
-	x, err := readPackIndex(sealed, e.PackKey)
+	x, err := a.indexOf(r, e)
 	if err != nil {
-		return nil, nil, a.packErr(e.Object.Key, err)
+		return nil, a.packErr(e.Object.Key, err)
 	}
-	return sealed, x, nil
+	return x, nil
+}
+
+func (a *Archive) indexOf(r *rangeReader, e PackEntry) (*packIndex, error) {
+	if e.Age.Encrypted() {
+		return readPackIndex(r, e.Size, -1, e.PackKey)
+	}
+	sealed, err := OpenSealed(r, e.Size, e.Object.Key)
+	if err != nil {
+		return nil, err
+	}
+	return readPackIndex(sealed, sealed.Size(), 0, e.PackKey)
 }
 
 // packErr tells damage and later versions from trouble of the store.
@@ -49,26 +65,32 @@ func (a *Archive) packErr(key string, err error) error {
 	return &ObjectError{Store: a.store.URL(), Key: key, Offset: -1, Reason: "it is no pack", Err: err}
 }
 
-func readPackIndex(sealed *Sealed, k PackKey) (*packIndex, error) {
+// readPackIndex reads the index at the end of r, which has size bytes: those
+// before it are the content, unless unknown is below zero.
+func readPackIndex(r io.ReaderAt, size, unknown int64, k PackKey) (*packIndex, error) {
 	trailer := make([]byte, packTrailerLen)
-	if sealed.Size() < packTrailerLen {
+	if size < packTrailerLen {
 		return nil, errors.New("it is too short for a pack")
 	}
-	if err := readFullAt(sealed, trailer, sealed.Size()-packTrailerLen); err != nil {
+	if err := readFullAt(r, trailer, size-packTrailerLen); err != nil {
 		return nil, err
 	}
 	n, err := packIndexLen(trailer)
 	if err != nil {
 		return nil, err
 	}
-	if n > sealed.Size() {
+	if n > size {
 		return nil, errors.New("its index is longer than itself")
 	}
 	data := make([]byte, n)
-	if err := readFullAt(sealed, data, sealed.Size()-n); err != nil {
+	if err := readFullAt(r, data, size-n); err != nil {
 		return nil, err
 	}
-	x, err := decodePackIndex(data, sealed.Size()-n)
+	content := size - n
+	if unknown < 0 {
+		content = unknown
+	}
+	x, err := decodePackIndex(data, content)
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +101,48 @@ func readPackIndex(sealed *Sealed, k PackKey) (*packIndex, error) {
 }
 
 // VerifyPack reads a whole pack again: its hash and that of every segment in
-// it. *ObjectError when it is not what its name says. Memory is bounded.
+// it. *ObjectError when it is not what its name says. Memory is bounded. Where
+// no identity opens it, its bytes are held against the hash of them in the
+// name, which was drawn from content that had been proven.
 func (a *Archive) VerifyPack(ctx context.Context, e PackEntry) error {
-	_, x, err := a.openPack(ctx, e)
+	err := a.ReadPack(ctx, e, func(_ SegmentKey, r io.Reader) error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+	if !errors.Is(err, ErrKeyMissing) {
+		return err
+	}
+	if _, err := a.openPack(ctx, e); err != nil {
+		return err
+	}
+	body, err := a.store.ReadRange(ctx, e.Object.Key, 0, -1)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	sum := md5.New()
+	if _, err := io.Copy(sum, body); err != nil {
+		return err
+	}
+	return a.namedBytes(e, sum.Sum(nil))
+}
+
+// namedBytes compares the MD5 of an encrypted pack's bytes with its name.
+func (a *Archive) namedBytes(e PackEntry, sum []byte) error {
+	if bytes.Equal(sum[:len(e.Age.MD5)], e.Age.MD5[:]) {
+		return nil
+	}
+	return objectErr(a.store, e.Object.Key, fmt.Sprintf("its bytes have MD5 %x", sum), nil)
+}
+
+// ReadPack reads a whole pack, and passes each segment in it to each, which
+// may read less than all of it. The hash of each segment and of the whole are
+// compared; the first difference, and the first error of each, ends it.
+func (a *Archive) ReadPack(ctx context.Context, e PackEntry, each func(SegmentKey, io.Reader) error) error {
+	if e.Age.Encrypted() && a.ids == nil {
+		return a.keyMissing(ctx, e.Object.Key, e.Age.Recipients)
+	}
+	x, err := a.openPack(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -90,68 +151,58 @@ func (a *Archive) VerifyPack(ctx context.Context, e PackEntry) error {
 		return err
 	}
 	defer func() { _ = body.Close() }()
-	plain, err := Unseal(body)
+	sum := md5.New()
+	src := io.TeeReader(body, sum)
+	plain, err := a.unsealPack(ctx, e, x, src)
 	if err != nil {
 		return a.segmentErr(e.Object.Key, err)
 	}
 	defer func() { _ = plain.Close() }()
+	if err := a.walkPack(e, x, plain, each); err != nil || !e.Age.Encrypted() {
+		return err
+	}
+	tail, err := io.ReadAll(io.LimitReader(src, x.len()+1))
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(tail, x.encode()) {
+		return objectErr(a.store, e.Object.Key, "it ends with another index", nil)
+	}
+	return a.namedBytes(e, sum.Sum(nil))
+}
+
+// unsealPack is Unseal, up to the index that is not encrypted. src is the
+// object from its first byte.
+func (a *Archive) unsealPack(ctx context.Context, e PackEntry, x *packIndex, src io.Reader) (io.ReadCloser, error) {
+	if e.Age.Encrypted() {
+		src = io.LimitReader(src, e.Size-x.len())
+	}
+	return a.Unseal(ctx, e.PackKey, src)
+}
+
+func (a *Archive) walkPack(e PackEntry, x *packIndex, plain io.Reader, each func(SegmentKey, io.Reader) error) error {
 	whole := sha256.New()
+	all := io.TeeReader(plain, whole)
 	for i := range x.Entries {
 		one := sha256.New()
-		n, err := io.Copy(io.MultiWriter(whole, one), io.LimitReader(plain, x.Entries[i].Bytes))
-		if err != nil {
+		part := &io.LimitedReader{R: io.TeeReader(all, one), N: x.Entries[i].Bytes}
+		k := x.Entries[i].key(x.Timeline)
+		k.Age = e.Age
+		if err := each(k, part); err != nil {
 			return a.segmentErr(e.Object.Key, err)
 		}
-		if n != x.Entries[i].Bytes || [32]byte(one.Sum(nil)) != x.Entries[i].SHA256 {
-			return objectErr(a.store, e.Object.Key, fmt.Sprintf("its segment %s is another one", x.Entries[i].key(x.Timeline)), nil)
+		if _, err := io.Copy(io.Discard, part); err != nil {
+			return a.segmentErr(e.Object.Key, err)
+		}
+		if part.N != 0 || [32]byte(one.Sum(nil)) != x.Entries[i].SHA256 {
+			return objectErr(a.store, e.Object.Key, fmt.Sprintf("its segment %s is another one", k.Content()), nil)
 		}
 	}
-	if _, err := io.Copy(whole, plain); err != nil {
+	if _, err := io.Copy(io.Discard, all); err != nil {
 		return a.segmentErr(e.Object.Key, err)
 	}
 	if Short([32]byte(whole.Sum(nil))) != e.SHA16 {
 		return objectErr(a.store, e.Object.Key, fmt.Sprintf("its content has SHA-256 %x", whole.Sum(nil)), nil)
 	}
 	return nil
-}
-
-// sealedSegment opens a segment for ranged reads: its own object, or its part
-// of a pack.
-func (a *Archive) sealedSegment(ctx context.Context, s SegmentEntry) (io.ReaderAt, int64, error) {
-	if s.Packed == nil {
-		sealed, err := a.OpenSealed(ctx, s.SegmentKey, s.Size)
-		if err != nil {
-			return nil, 0, err
-		}
-		return sealed, sealed.Size(), nil
-	}
-	sealed, err := OpenSealedObject(ctx, a.store, s.Packed.Pack.Object.Key, s.Packed.Pack.Size)
-	if err != nil {
-		return nil, 0, err
-	}
-	return io.NewSectionReader(sealed, s.Packed.Offset, s.Packed.Bytes), s.Packed.Bytes, nil
-}
-
-// openPacked streams a segment out of a pack, fetching only its frames.
-func (a *Archive) openPacked(ctx context.Context, s SegmentEntry) (io.ReadCloser, error) {
-	r, n, err := a.sealedSegment(ctx, s)
-	if err != nil {
-		return nil, a.segmentErr(s.Packed.Pack.Object.Key, err)
-	}
-	body := &errReader{r: io.NewSectionReader(r, 0, n), err: func(err error) error { return a.segmentErr(s.Packed.Pack.Object.Key, err) }}
-	return io.NopCloser(body), nil
-}
-
-// errReader gives the errors of a reader their place.
-type errReader struct {
-	r   io.Reader
-	err func(error) error
-}
-
-func (e *errReader) Read(p []byte) (int, error) {
-	n, err := e.r.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = e.err(err)
-	}
-	return n, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -84,6 +85,7 @@ type rewrapItem struct {
 	content Key
 	old     []Key
 	sizes   []int64
+	damaged []Key // for the new recipients, of an attempt that a store kept half of
 }
 
 func (w *rewrap) info() RewrapInfo {
@@ -116,7 +118,12 @@ func (w *rewrap) survey(ctx context.Context) error {
 		w.work[i].sizes = append(w.work[i].sizes, size)
 	}
 	for _, s := range c.Segments {
-		add(s.Content(), s.SegmentKey, s.Age, s.Size)
+		if !s.PackedOnly {
+			add(s.Content(), s.SegmentKey, s.Age, s.Size)
+		}
+	}
+	for _, p := range c.Packs {
+		add(p.Content(), p.PackKey, p.Age, p.Size)
 	}
 	return w.a.Objects(ctx, func(o ObjEntry) error {
 		add(o.Content(), o.ObjKey, o.Age, o.Size)
@@ -171,6 +178,7 @@ func (w *rewrap) proven(ctx context.Context, it *rewrapItem) (bool, error) {
 		case !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNotFound):
 			return false, fmt.Errorf("prove %s: %w", k, err)
 		}
+		it.damaged = append(it.damaged, k)
 		w.Logger.Warn("an object for the new recipients is damaged, its content is sent again", "key", k.String(), "err", err)
 	}
 	return false, nil
@@ -179,6 +187,13 @@ func (w *rewrap) proven(ctx context.Context, it *rewrapItem) (bool, error) {
 // provenAs proves an object by its content when the identities open it, else by
 // the bytes that its name tells.
 func (w *rewrap) provenAs(ctx context.Context, k Key) error {
+	if pack, ok := k.(PackKey); ok {
+		there, err := w.a.store.Stat(ctx, w.a.Key(k))
+		if err != nil {
+			return err
+		}
+		return w.a.VerifyPack(ctx, PackEntry{pack, there})
+	}
 	_, enc := encoding(k)
 	if w.a.ids.MayOpen(w.to.names) {
 		body, err := w.a.OpenContent(ctx, k)
@@ -242,7 +257,7 @@ func (w *rewrap) one(ctx context.Context, content, old Key, size int64) error {
 // seal decrypts an object and encrypts it for the new recipients, in memory,
 // and compares its content with the name.
 func (w *rewrap) seal(ctx context.Context, old Key, size int64) (*sealedObject, error) {
-	plain, err := w.a.OpenContent(ctx, old)
+	plain, tail, err := w.open(ctx, old, size)
 	if err != nil {
 		return nil, err
 	}
@@ -258,6 +273,9 @@ func (w *rewrap) seal(ctx context.Context, old Key, size int64) (*sealedObject, 
 	if err == nil && !sumMatches(old, o.info.SHA256) {
 		err = objectErr(w.a.store, w.a.Key(old), fmt.Sprintf("has SHA-256 %x", o.info.SHA256), nil)
 	}
+	if err == nil {
+		_, err = out.Write(tail)
+	}
 	if err != nil {
 		o.free()
 		return nil, err
@@ -266,13 +284,41 @@ func (w *rewrap) seal(ctx context.Context, old Key, size int64) (*sealedObject, 
 	return o, nil
 }
 
+// open streams the content of an object, and gives what follows it when it is
+// encrypted: the index of a pack.
+func (w *rewrap) open(ctx context.Context, old Key, size int64) (io.ReadCloser, []byte, error) {
+	k, ok := old.(PackKey)
+	if !ok {
+		plain, err := w.a.OpenContent(ctx, old)
+		return plain, nil, err
+	}
+	e := PackEntry{k, Object{Key: w.a.Key(k), Size: size}}
+	if e.Age.Encrypted() && w.a.ids == nil {
+		return nil, nil, w.a.keyMissing(ctx, e.Object.Key, e.Age.Recipients)
+	}
+	x, err := w.a.openPack(ctx, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := w.a.store.ReadRange(ctx, e.Object.Key, 0, -1)
+	if err != nil {
+		return nil, nil, err
+	}
+	plain, err := w.a.unsealPack(ctx, e, x, body)
+	if err != nil {
+		return nil, nil, errors.Join(err, body.Close())
+	}
+	return &contentBody{plain, body}, x.encode(), nil
+}
+
 // rewrapGrowth bounds how large an object may become: another version's
 // compression may have been better, but not by so much.
 func rewrapGrowth(size int64) int64 { return 4*size + 16<<20 }
 
-// retire deletes the old objects of a content that is proven to be there.
+// retire deletes the old objects of a content that is proven to be there, and
+// what an earlier attempt left of it.
 func (w *rewrap) retire(ctx context.Context, it *rewrapItem) error {
-	for _, k := range it.old {
+	for _, k := range slices.Concat(it.old, it.damaged) {
 		err := w.a.store.Delete(ctx, w.a.Key(k))
 		switch {
 		case err == nil:
@@ -292,6 +338,9 @@ func (w *rewrap) retire(ctx context.Context, it *rewrapItem) error {
 func withAge(content Key, enc Age) Key {
 	switch k := content.(type) {
 	case SegmentKey:
+		k.Age = enc
+		return k
+	case PackKey:
 		k.Age = enc
 		return k
 	case ObjKey:

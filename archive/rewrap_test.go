@@ -160,14 +160,19 @@ func TestRewrapNeedsTheKey(t *testing.T) {
 // holds ids. A half that a fault left behind may lie beside it.
 func (r *rig) eachOpens(ids *archive.Identities) {
 	r.t.Helper()
-	a := reader(r.t, r.rec, ids)
-	c, err := a.Catalog(r.t.Context())
+	eachOpens(r.t, r.rec, ids, r.segs)
+}
+
+func eachOpens(t *testing.T, s archive.Store, ids *archive.Identities, segs []wal.Segment) {
+	t.Helper()
+	a := reader(t, s, ids)
+	c, err := a.Catalog(t.Context())
 	if err != nil {
-		r.t.Fatal(err)
+		t.Fatal(err)
 	}
 	whole := map[wal.LSN]bool{}
 	for _, e := range c.Segments {
-		body, err := a.OpenSegment(r.t.Context(), e)
+		body, err := a.OpenSegment(t.Context(), e)
 		if err != nil {
 			continue
 		}
@@ -177,9 +182,9 @@ func (r *rig) eachOpens(ids *archive.Identities) {
 			whole[e.First] = true
 		}
 	}
-	for _, s := range r.segs {
+	for _, s := range segs {
 		if !whole[s.First] {
-			r.t.Fatalf("no whole object of LSN %d to %d", s.First, s.Last)
+			t.Fatalf("no whole object of LSN %d to %d", s.First, s.Last)
 		}
 	}
 }

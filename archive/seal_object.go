@@ -32,6 +32,12 @@ func (o *sealedObject) free() {
 // sealBytes compresses src, of rawBytes bytes, into memory taken from m, and
 // encrypts it on the way unless r is nil.
 func sealBytes(ctx context.Context, m *budget, r *Recipients, src io.Reader, rawBytes int64) (*sealedObject, error) {
+	return sealWith(ctx, m, r, src, rawBytes, func() []byte { return nil })
+}
+
+// sealWith is sealBytes with bytes that follow what is encrypted, known when
+// src is read.
+func sealWith(ctx context.Context, m *budget, r *Recipients, src io.Reader, rawBytes int64, tail func() []byte) (*sealedObject, error) {
 	// Data that does not compress grows by its frame headers and seek table,
 	// and by an authenticator for each chunk that is encrypted.
 	held, err := m.acquire(ctx, rawBytes+rawBytes/64+chunkBytes)
@@ -44,6 +50,9 @@ func sealBytes(ctx context.Context, m *budget, r *Recipients, src io.Reader, raw
 		o.info, err = seal(out, &ctxReader{ctx, src}, nil)
 	} else {
 		o.info, err = sealAge(out, &ctxReader{ctx, src}, r)
+		if err == nil {
+			_, err = out.Write(tail())
+		}
 	}
 	if err != nil {
 		o.free()

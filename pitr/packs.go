@@ -1,7 +1,6 @@
 package pitr
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"slices"
@@ -89,11 +88,11 @@ func (s *sources) packed(ctx context.Context, o *Options, store int, e archive.S
 		return nil, err
 	}
 	// Each segment has a reader of its own, since a reader keeps one frame.
-	sealed, err := archive.OpenSealed(bytes.NewReader(data), e.Packed.Pack.Size, e.Packed.Pack.Object.Key)
+	plain, err := s.archives[store].OpenPacked(ctx, e.Packed, data)
 	if err != nil {
 		return nil, err
 	}
-	return io.NopCloser(io.NewSectionReader(sealed, e.Packed.Offset, e.Packed.Bytes)), nil
+	return io.NopCloser(plain), nil
 }
 
 // wholePack downloads a pack, or waits for whoever does.

@@ -60,7 +60,8 @@ type Problem struct {
 type VerifyReport struct {
 	NodeID   string    `json:"node_id"`
 	Store    string    `json:"store"`
-	Segments int       `json:"segments"`
+	Segments int       `json:"segments"` // of their own and in packs
+	Packs    int       `json:"packs"`
 	Bases    int       `json:"bases"`
 	Objects  int       `json:"objects"` // contents of bases
 	Bytes    int64     `json:"bytes"`   // read

@@ -39,7 +39,7 @@ type job struct {
 	known archive.LedgerLine
 	md5   string // as the upload recorded it, for contents that a manifest names
 	read  func(ctx context.Context) error
-	plain bool   // sealed and not encrypted: damage can be located
+	plain bool // sealed and not encrypted: damage can be located
 	enc   archive.Age
 	chain string // key of what is known of the segment; empty for contents
 }
@@ -56,7 +56,11 @@ func (v *verifier) jobs(c *archive.Catalog, contents []content) []job {
 		j.plain, j.enc = j.plain && !enc.Encrypted(), enc
 		out = append(out, j)
 	}
+	v.packJobs(c, add)
 	for _, s := range c.Segments {
+		if s.PackedOnly {
+			continue
+		}
 		add(job{obj: s.Object, key: s.SegmentKey.String(), plain: true, chain: s.Content().String(),
 			read: func(ctx context.Context) error { return v.segment(ctx, s) }}, s.Age)
 	}

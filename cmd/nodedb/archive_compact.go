@@ -14,7 +14,10 @@ import (
 func archiveCompactVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "compact", Usage: "merge small segments into packs, which are proven before anything relies on them",
-		Flags: append(lookFlags(),
+		Description: `Segments that are encrypted are merged when --age-identity opens them and
+--age-recipient names those for whom they are encrypted, into packs for the same.
+What is for others, or for nobody, never gets into one pack with them.`,
+		Flags: append(append(lookFlags(), cli.RecipientFlags()...),
 			cli.SizeFlag("target-bytes", 64<<20, "segments merged into one pack"),
 			cli.SizeFlag("max-bytes", 0, "a larger segment stays by itself; default an eighth of --target-bytes"),
 			&ucli.IntFlag{Name: "min-objects", Value: 8, Usage: "fewer segments are not merged"},
@@ -27,6 +30,10 @@ func archiveCompactVerb() *cli.Verb {
 }
 
 func runArchiveCompact(c *cli.Call) error {
+	to, _, err := c.Recipients()
+	if err != nil {
+		return err
+	}
 	archives, stores, err := c.OpenArchives()
 	if err != nil {
 		return err
@@ -37,7 +44,7 @@ func runArchiveCompact(c *cli.Call) error {
 		if err := c.CheckNode(a); err != nil {
 			return err
 		}
-		r, err := compactOne(c, a)
+		r, err := compactOne(c, a, to)
 		if err != nil {
 			return cli.Hint(err, "what is merged stays: run the same command again to go on")
 		}
@@ -54,7 +61,7 @@ func runArchiveCompact(c *cli.Call) error {
 	return err
 }
 
-func compactOne(c *cli.Call, a *archive.Archive) (*archive.CompactReport, error) {
+func compactOne(c *cli.Call, a *archive.Archive, to *archive.Recipients) (*archive.CompactReport, error) {
 	bar := c.Progress().Bar("compact "+a.Store().URL(), 0, cli.Bytes)
 	defer bar.Done()
 	grace := c.Duration("grace")
@@ -63,7 +70,7 @@ func compactOne(c *cli.Call, a *archive.Archive) (*archive.CompactReport, error)
 	}
 	return archive.Compact(c.Context(), a, &archive.CompactOptions{
 		TargetBytes: c.Size("target-bytes"), MaxBytes: c.Size("max-bytes"), MinObjects: c.Int("min-objects"),
-		DeleteSmall: c.Bool("delete-small"), Grace: grace, DryRun: c.Bool("dry-run"), Logger: c.Log,
+		DeleteSmall: c.Bool("delete-small"), Grace: grace, DryRun: c.Bool("dry-run"), Logger: c.Log, Recipients: to,
 		Progress: func(p archive.CompactProgress) {
 			bar.SetTotal(p.BytesTotal)
 			bar.Set(p.Bytes)
@@ -84,6 +91,9 @@ func writeCompactReports(w io.Writer, reports []*archive.CompactReport) error {
 		if !r.DryRun {
 			rows = append(rows, []string{"packs", cli.FormatSize(r.PackSize)},
 				[]string{"deleted", cli.Plural(r.Deleted, "small object")})
+		}
+		if r.Left > 0 {
+			rows = append(rows, []string{"left", cli.Plural(r.Left, "encrypted segment") + ": --age-identity and --age-recipient merge those for one set of recipients"})
 		}
 		if r.Retained > 0 {
 			rows = append(rows, []string{"retained", cli.Plural(r.Retained, "object") + " that the store does not let go of"})

@@ -27,6 +27,7 @@ type keyUseView struct {
 	Recipients []string       `json:"recipients"`
 	Ranges     []keyRangeView `json:"ranges"`
 	Segments   int            `json:"segments"`
+	Packs      int            `json:"packs"`
 	Contents   int            `json:"contents"`
 	Bytes      int64          `json:"bytes"`
 	Opens      bool           `json:"opens"`
@@ -57,7 +58,7 @@ func runArchiveKeys(c *cli.Call) error {
 		}
 	}
 	return c.Answer(doc, func(w io.Writer) error {
-		rows := [][]string{{"ID", "OPENS", "SEGMENTS", "CONTENTS", "SIZE", "LSNS", "RECIPIENTS"}}
+		rows := [][]string{{"ID", "OPENS", "SEGMENTS", "PACKS", "CONTENTS", "SIZE", "LSNS", "RECIPIENTS"}}
 		for _, u := range doc.Keys {
 			id, opens := u.ID, "no"
 			if id == "" {
@@ -70,7 +71,7 @@ func runArchiveKeys(c *cli.Call) error {
 			for _, r := range u.Ranges {
 				spans = append(spans, fmt.Sprintf("%d:%d-%d", uint32(r.Timeline), uint64(r.From), uint64(r.To)))
 			}
-			rows = append(rows, []string{id, opens, strconv.Itoa(u.Segments), strconv.Itoa(u.Contents),
+			rows = append(rows, []string{id, opens, strconv.Itoa(u.Segments), strconv.Itoa(u.Packs), strconv.Itoa(u.Contents),
 				cli.FormatSize(u.Bytes), strings.Join(spans, " "), strings.Join(u.Recipients, " ")})
 		}
 		return cli.Table(w, rows)
@@ -79,7 +80,7 @@ func runArchiveKeys(c *cli.Call) error {
 
 func viewKeyUse(a *archive.Archive, u archive.KeyUse) keyUseView {
 	v := keyUseView{Store: a.Store().URL(), Recipients: u.Recipients, Ranges: []keyRangeView{},
-		Segments: u.Segments, Contents: u.Contents, Bytes: u.Bytes, Opens: true}
+		Segments: u.Segments, Packs: u.Packs, Contents: u.Contents, Bytes: u.Bytes, Opens: true}
 	if u.ID != (archive.RecipientsID{}) {
 		v.ID, v.Opens = u.ID.String(), a.Identities().MayOpen(u.Recipients)
 	}

@@ -118,7 +118,7 @@ func writeReports(w io.Writer, all []*pitr.VerifyReport) error {
 		rows := [][]string{
 			{"store", r.Store},
 			{"node", r.NodeID},
-			{"segments", fmt.Sprintf("%d, %s", r.Segments, Plural(r.Records, "record"))},
+			{"segments", fmt.Sprintf("%d, %s, %s", r.Segments, Plural(r.Records, "record"), Plural(r.Packs, "pack"))},
 			{"bases", fmt.Sprintf("%d, %s, %d of them unused", r.Bases, Plural(r.Objects, "object"), r.Unused)},
 			{"read", fmt.Sprintf("%s in %s (%s)", FormatSize(r.Bytes), FormatDuration(r.Duration), FormatRate(r.Bytes, r.Duration))},
 		}
