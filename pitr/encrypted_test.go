@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,11 +31,11 @@ func (k *kit) with(ids *archive.Identities) *kit {
 
 // encryptedKit is a history with a base and packs, all of it encrypted for one
 // key: after the fact, so that every kind of object went through a rewrap.
-func encryptedKit(t *testing.T) (k *kit, mem *memStore, r *archive.Recipients, id *archive.Identities) {
+func encryptedKit(t *testing.T) (k *kit, l *life, r *archive.Recipients, id *archive.Identities) {
 	t.Helper()
-	mem = newMemStore()
+	mem := newMemStore()
 	k = newKit(t, t.Context(), mem)
-	l := k.begin()
+	l = k.begin()
 	for i := range 16 {
 		l.puts(3, "k", "v")
 		if i == 9 {
@@ -46,7 +47,7 @@ func encryptedKit(t *testing.T) (k *kit, mem *memStore, r *archive.Recipients, i
 		l.seal()
 	}
 	l.publish()
-	l.end()
+	l.seal()
 	rep, err := archive.Compact(t.Context(), k.arch, &archive.CompactOptions{DeleteSmall: true, Grace: -1})
 	check(t, err)
 	if rep.PackN != 1 {
@@ -66,16 +67,20 @@ func encryptedKit(t *testing.T) (k *kit, mem *memStore, r *archive.Recipients, i
 			t.Fatalf("no %s", kind)
 		}
 	}
-	return k, mem, r, id
+	return k, l, r, id
 }
 
 // What was encrypted after the fact is restored, in much memory and in little,
 // drilled and proven; who has no key, or another, is told which one is missing.
 func TestEncryptedHistory(t *testing.T) {
-	k, _, r, id := encryptedKit(t)
+	k, l, r, id := encryptedKit(t)
 	holder := k.with(id)
 	for at := range k.model {
 		holder.mustRestore(Target{LSN: at.LSN}, nil)
+	}
+	plan, err := NewPlan(t.Context(), holder.archives(), Target{Latest: true})
+	if err != nil || len(plan.MissingKeys) != 0 {
+		t.Errorf("plan with the key: %+v, %v", plan, err)
 	}
 	holder.mustRestore(Target{Latest: true}, &Options{MemoryBytes: 1 << 10})
 	for seed := range uint64(4) {
@@ -96,6 +101,17 @@ func TestEncryptedHistory(t *testing.T) {
 			}
 		}
 	}
+	// A plan that can be made without a key says which one the restore needs.
+	l.put("plain", "again")
+	l.end()
+	plan, err = NewPlan(t.Context(), k.archives(), Target{Latest: true})
+	check(t, err)
+	if len(plan.MissingKeys) != 1 || plan.MissingKeys[0].ID != r.ID().String() || !slices.Equal(plan.MissingKeys[0].Recipients, r.Strings()) {
+		t.Errorf("missing keys: %+v", plan.MissingKeys)
+	}
+	if _, err = Restore(t.Context(), plan, "/data/node", k.options(newStageFS(t), nil)); !errors.Is(err, archive.ErrKeyMissing) {
+		t.Errorf("restore: %v", err)
+	}
 }
 
 // sums reports MD5 as object stores do.
@@ -111,7 +127,9 @@ func (s sums) Stat(ctx context.Context, key string) (archive.Object, error) {
 // Every encrypted object is verified: in full with the key, by its bytes without
 // one, and by the sum that the store reports.
 func TestEncryptedVerify(t *testing.T) {
-	k, mem, _, id := encryptedKit(t)
+	k, l, _, id := encryptedKit(t)
+	l.end()
+	mem, _ := k.store.(*memStore)
 	total := len(mem.keys("wal/")) + len(mem.keys("pack/")) + len(mem.keys("obj/"))
 	k = k.over(t, sums{mem})
 	rep, err := Verify(t.Context(), k.arch.WithIdentities(id), nil)

@@ -50,6 +50,9 @@ type Plan struct {
 	// stores tell classes.
 	Cold []PlanCold `json:"cold"`
 
+	// MissingKeys are sets of recipients of which no identity was given.
+	MissingKeys []PlanKey `json:"missing_keys"`
+
 	EstimatedSeconds float64  `json:"estimated_seconds"`
 	Pace             Pace     `json:"pace"` // what the estimate rests on
 	Warnings         []string `json:"warnings"`
@@ -207,7 +210,7 @@ func (p *planner) make(ctx context.Context, t Target) (*Plan, error) {
 		NextTimeline: slices.Max(p.h.timelines()) + 1,
 		Reached:      Position{Timeline: at.owner, LSN: at.lsn}, Stores: p.src.urls(), src: p.src,
 		refused: p.refused, Segments: []PlanSegment{}, Digests: []PlanDigest{}, Gaps: []PlanGap{}, Warnings: p.src.warnings(),
-		Pace: p.pace, Cold: []PlanCold{},
+		Pace: p.pace, Cold: []PlanCold{}, MissingKeys: []PlanKey{},
 	}
 	rt, summary, err := p.chooseRoute(ctx, t, at)
 	if err != nil {
@@ -215,6 +218,7 @@ func (p *planner) make(ctx context.Context, t Target) (*Plan, error) {
 	}
 	p.addSegments(rt)
 	p.addProof(at)
+	p.addMissingKeys()
 	if err := p.addBase(ctx, rt, summary); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package pitr
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -32,6 +33,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 	}
 	t.line("  to fetch   %s in %s, %s", bytesText(p.Bytes), counted(p.Objects, "object"), counted(p.Requests, "request"))
 	t.cold(p.Cold)
+	for _, k := range p.MissingKeys {
+		t.line("  key        none was given to open what is encrypted for %s: one of %s is needed", k.ID, strings.Join(k.Recipients, ", "))
+	}
 	t.line("  time       about %s, at %s", time.Duration(p.EstimatedSeconds*float64(time.Second)).Round(100*time.Millisecond), p.Pace)
 	t.line("  after it   the node starts timeline %d or later, at LSN %d or later", uint32(p.NextTimeline), uint64(p.NextLSN))
 	for _, s := range p.Stores {
