@@ -101,7 +101,9 @@ func (n *Node) claim() (archive.EpochInfo, error) {
 		}
 	}
 	_, err := n.opts.FS.Stat(n.path(archiveDir, seedName))
-	n.seedBase = err == nil
+	if err == nil {
+		n.seed.set()
+	}
 	var oldest wal.LSN
 	if segments := n.log.Segments(); len(segments) > 0 && segments[0].Records > 0 {
 		oldest = segments[0].First
@@ -197,10 +199,14 @@ func (n *Node) Seal(ctx context.Context) (wal.LSN, error) {
 }
 
 // WaitArchived returns when every required store holds the log up to lsn,
-// verified. The open segment is not archived before it is sealed: see Seal.
+// verified, and the base that it begins with when the archive was attached late
+// or has a gap. The open segment is not archived before it is sealed: see Seal.
 func (n *Node) WaitArchived(ctx context.Context, lsn wal.LSN) error {
 	if n.archiver == nil {
 		return ErrNoArchive
 	}
-	return n.archiver.Wait(ctx, lsn)
+	if err := n.archiver.Wait(ctx, lsn); err != nil {
+		return err
+	}
+	return n.waitSeed(ctx)
 }

@@ -1,15 +1,10 @@
 package node
 
 import (
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/nodedb-go/nodedb/archive"
-	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -60,7 +55,7 @@ func (n *Node) runBases() {
 		return
 	}
 	pause := n.opts.BaseInterval
-	if n.seedBase {
+	if n.seed.due() {
 		pause = seedNow
 	}
 	for n.awaitBase(pause) {
@@ -84,7 +79,7 @@ func (n *Node) awaitBase(pause time.Duration) bool {
 	case <-due:
 		return true
 	case <-n.shed:
-		n.seedBase = true
+		n.seed.set()
 		err := n.archiver.Wait(n.ctx, wal.LSN(n.shedUpTo.Load()))
 		return err == nil
 	}
@@ -95,21 +90,27 @@ func (n *Node) awaitBase(pause time.Duration) bool {
 func (n *Node) takeDueBase() (pause time.Duration) {
 	last := n.bases.status().Last.LSN
 	switch {
-	case n.seedBase && n.connects(last): // one was taken by hand
+	case n.seed.due() && n.connects(last): // one was taken by hand
 		n.seeded()
 		return n.opts.BaseInterval
-	case !n.seedBase && last != 0 && n.log.Durable() <= last+1:
+	case !n.seed.due() && last != 0 && n.log.Durable() <= last+1:
 		return n.opts.BaseInterval // nothing was written since
 	}
 	info, err := n.backup(n.ctx)
+	if fence := n.archiver.Fenced(); err != nil && fence != nil {
+		n.seed.fail(fence)
+		return 0
+	}
 	if err != nil {
-		if pause = n.opts.BaseInterval / 10; n.seedBase {
+		if pause = n.opts.BaseInterval / 10; n.seed.due() {
 			pause = seedRetry
 		}
-		n.logger.Error("scheduled base backup failed", "err", err, "retry_after", pause)
+		if n.ctx.Err() == nil { // else the node closes
+			n.logger.Error("scheduled base backup failed", "err", err, "retry_after", pause)
+		}
 		return pause
 	}
-	if n.seedBase && n.connects(info.LSN) {
+	if n.seed.due() && n.connects(info.LSN) {
 		n.seeded()
 	}
 	return n.opts.BaseInterval
@@ -117,43 +118,3 @@ func (n *Node) takeDueBase() (pause time.Duration) {
 
 // connects tells whether a base at lsn makes the log from there on restorable.
 func (n *Node) connects(lsn wal.LSN) bool { return lsn > wal.LSN(n.shedUpTo.Load()) }
-
-// wasShed is called by the archiver after it gave up a segment: what comes
-// behind the gap can be restored only from a base behind it.
-func (n *Node) wasShed(last wal.LSN) {
-	n.shedUpTo.Store(uint64(last))
-	if err := n.needSeed(); err != nil {
-		n.logger.Warn("a base is due after a gap, and a restart would forget it", "err", err)
-	}
-	select {
-	case n.shed <- struct{}{}:
-	default:
-	}
-}
-
-// seedName marks, in the archive's local directory, that a base is due: the
-// archive was attached late, or has a gap, and has no base behind that yet.
-const seedName = "needs-base"
-
-// needSeed records it, for a late archive before that is claimed: a crash or a
-// short run in between must not forget it.
-func (n *Node) needSeed() error {
-	fs, path := n.opts.FS, n.path(archiveDir, seedName)
-	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return fmt.Errorf("record that a base is due: %w", err)
-	}
-	if err := errors.Join(f.Sync(), f.Close(), durable.SyncDir(fs, n.path(archiveDir))); err != nil {
-		return fmt.Errorf("record that a base is due: %w", err)
-	}
-	return nil
-}
-
-// seeded forgets it. A crash before leaves the mark, and costs one more base.
-// So does a gap that is shed at this moment: its signal is still to come.
-func (n *Node) seeded() {
-	n.seedBase = false
-	if err := n.opts.FS.Remove(n.path(archiveDir, seedName)); err != nil {
-		n.logger.Warn("remove the mark of a base that is due", "err", err)
-	}
-}

@@ -46,6 +46,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	if err := n.checkpointLast(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("last checkpoint: %w", err))
 	}
+	n.seedLast(ctx)
 	n.cancel(ErrClosed)
 	if err := n.runtime.Close(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("stop cores: %w", err))

@@ -60,7 +60,7 @@ type Node struct {
 	checkpoints  checkpointStatus
 	bases        baseStatus
 	known        *archive.KnownObjects
-	seedBase     bool          // a base is due at once; owned by runBases after Open
+	seed         seed
 	shedUpTo     atomic.Uint64 // last LSN that was given up
 	pins         pins
 	ballast      ballast
