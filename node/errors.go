@@ -40,6 +40,11 @@ var (
 	ErrStalled = engine.ErrStalled
 	// ErrNotANode: the directory holds something, but no node.
 	ErrNotANode = engine.ErrNotANode
+	// ErrLocked: another process holds the directory.
+	ErrLocked = engine.ErrLocked
+	// ErrStandby: the directory follows another node's archive. It can be read,
+	// see OpenReadOnly, and becomes a node when it is promoted.
+	ErrStandby = engine.ErrStandby
 	// ErrNewerFormat: the directory was written by a newer version.
 	ErrNewerFormat = engine.ErrNewerFormat
 )
@@ -61,8 +66,6 @@ var (
 	ErrRebuilding = errors.New("node: vshard is being rebuilt")
 	// ErrQuarantined: the vshard could not be rebuilt; the rest of the node serves.
 	ErrQuarantined = errors.New("node: vshard is quarantined")
-	// ErrLocked: another process holds the directory.
-	ErrLocked = errors.New("node: directory is held by another process")
 	// ErrMissingLog: the log lacks records that the vshards need, or that they
 	// have already applied.
 	ErrMissingLog = errors.New("node: log does not join the stored state")

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/node/engine"
@@ -27,7 +28,7 @@ func (n *Node) openDir() error {
 	if err != nil {
 		return err // nothing is put into a directory that is no node's
 	}
-	if n.lock, err = lockDir(fs, n.dir); err != nil {
+	if n.lock, err = engine.LockDir(fs, n.dir); err != nil {
 		return err
 	}
 	// Only under the lock does node.json stay as it is read.
@@ -74,8 +75,11 @@ func (n *Node) checkEmpty() error {
 	if err != nil {
 		return err
 	}
+	if slices.Contains(names, engine.StandbyFile) {
+		return fmt.Errorf("%w: %s follows an archive and cannot be written; pitr-restore promote --dir %s makes a node of it", ErrStandby, n.dir, n.dir)
+	}
 	for _, name := range names {
-		if name != lockName && name != pidName && name != engine.MetaFile+".tmp" {
+		if name != engine.LockFile && name != engine.PIDFile && name != engine.MetaFile+".tmp" {
 			return fmt.Errorf("%w: it holds %q but no %s; name an empty directory to create a node", ErrNotANode, name, engine.MetaFile)
 		}
 	}

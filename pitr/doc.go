@@ -52,6 +52,18 @@
 // node.json leaves the timeline to be claimed by the node's first start, with
 // LSNs above everything archived in any timeline.
 //
+// # Standby
+//
+// [Follow] keeps a directory at the newest archived state: a restore with
+// standby.json in the place of node.json, then rounds of
+//
+//	list behind the last segment ─▶ way onward ─▶ note the claims known ─▶ fetch, verify, apply, sync
+//
+// each of which begins at the lowest LSN that all vshards have on disk, so a
+// follower may die anywhere. It goes along when the node begins a new timeline
+// behind what was applied, and stops when that is not so, or over a gap. [Promote]
+// ends with node.json, as a restore does.
+//
 // # Who owns what
 //
 // A [Plan] holds the archives that made it; they stay the caller's. Restore

@@ -29,7 +29,7 @@ func ExitCode(err error) int {
 		return ExitOutOfWindow
 	case is[*GapError](err):
 		return ExitGap
-	case is[*AmbiguousError](err):
+	case is[*AmbiguousError](err), is[*DivergedError](err):
 		return ExitAmbiguous
 	case errors.Is(err, archive.ErrCold):
 		return ExitCold
@@ -37,7 +37,7 @@ func ExitCode(err error) int {
 		return ExitCorrupt
 	case errors.Is(err, archive.ErrUnreachable), errors.Is(err, archive.ErrThrottled), is[*UnreachableError](err):
 		return ExitUnreachable
-	case errors.Is(err, ErrTarget):
+	case errors.Is(err, ErrTarget), errors.Is(err, ErrNotStandby):
 		return ExitUsage
 	}
 	return ExitError

@@ -39,6 +39,8 @@ type Plan struct {
 
 	Shape *Shape `json:"shape,omitempty"` // set by Restore; nil: the node as it was
 
+	Standby *PlanStandby `json:"standby,omitempty"` // set by Follow; nil: a node
+
 	Gaps     []PlanGap `json:"gaps"`     // declared on this history; none is in the way
 	Stores   []string  `json:"stores"`   // URLs; others refer to them by index
 	Objects  int       `json:"objects"`  // to be fetched
@@ -59,6 +61,12 @@ type Plan struct {
 
 	src     *sources
 	refused map[string]bool // bases that were passed over
+}
+
+// PlanStandby makes a standby of what is restored.
+type PlanStandby struct {
+	Only  bool      `json:"only,omitempty"` // no later timeline than the plan's is followed
+	Epoch wal.Epoch `json:"epoch"`          // the newest that the plan knows
 }
 
 // PlanBase is the base that a restore starts from.
@@ -168,7 +176,7 @@ func (p *Plan) withoutBase(ctx context.Context, why error) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	next.Target, next.Shape = p.Target, p.Shape
+	next.Target, next.Shape, next.Standby = p.Target, p.Shape, p.Standby
 	next.Warnings = append(next.Warnings, fmt.Sprintf("base %s is not used: %v", p.Base.Key, why))
 	return next, nil
 }
@@ -241,9 +249,7 @@ func (p *planner) chooseRoute(ctx context.Context, t Target, at resolved) (*rout
 			return nil, nil, p.refuse(t, at, missing)
 		}
 		if c := p.h.clashIn(rt); c != nil {
-			return nil, nil, &AmbiguousError{Target: t, Reason: fmt.Sprintf(
-				"%s and %s both hold LSNs %d to %d of one epoch: two writers shared a history",
-				c.a, c.b, uint64(c.from), uint64(c.to))}
+			return nil, nil, ambiguousClash(t, c)
 		}
 		if rt.base == nil {
 			return rt, nil, nil
@@ -379,6 +385,12 @@ func (p *planner) finish(ctx context.Context, at resolved) error {
 	return nil
 }
 
+func ambiguousClash(t Target, c *clash) error {
+	return &AmbiguousError{Target: t, Reason: fmt.Sprintf(
+		"%s and %s both hold LSNs %d to %d of one epoch: two writers shared a history",
+		c.a, c.b, uint64(c.from), uint64(c.to))}
+}
+
 // clashIn finds two objects that claim the same LSNs of the route.
 func (h *history) clashIn(rt *route) *clash {
 	for _, l := range rt.legs {
@@ -397,5 +409,5 @@ func (p *Plan) sameGoal(o *Plan) bool {
 	a, b := p.Target, o.Target
 	same := a.Time.Equal(b.Time)
 	a.Time, b.Time = time.Time{}, time.Time{}
-	return same && a == b && p.NodeID == o.NodeID && p.Shape.asks(o.Shape)
+	return same && a == b && p.NodeID == o.NodeID && p.Shape.asks(o.Shape) && (p.Standby == nil) == (o.Standby == nil)
 }

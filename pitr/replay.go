@@ -23,6 +23,7 @@ type replayer struct {
 	meter   *meter
 	decoder decoder
 
+	prev     *decoded      // the last one that was applied, nil: unknown; its records are gone
 	segments []PlanSegment // what is left to apply
 	ready    []chan *decoded
 	inboxes  []chan delivery
@@ -46,6 +47,14 @@ type settle struct {
 type pending struct {
 	left atomic.Int32
 	seg  *decoded
+}
+
+func newReplayer(o *Options, p *Plan, vshards []*engine.VShard, m *meter) *replayer {
+	workers, b := min(o.Workers, len(vshards)), newBudget(o.MemoryBytes)
+	return &replayer{
+		opts: o, plan: p, vshards: vshards, workers: workers, budget: b, meter: m,
+		decoder: decoder{nodeID: p.NodeID, vshards: len(vshards), workers: workers, budget: b, known: o.knownType},
+	}
 }
 
 func (r *replayer) run(ctx context.Context) error {
@@ -102,7 +111,6 @@ func (r *replayer) sequence(ctx context.Context) error {
 			close(in)
 		}
 	}()
-	var prev *decoded
 	var since int64
 	for i := range r.segments {
 		r.budget.setTurn(i)
@@ -110,7 +118,7 @@ func (r *replayer) sequence(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := r.follows(prev, d); err != nil {
+		if err := r.follows(r.prev, d); err != nil {
 			return err
 		}
 		r.collectDigests(d)
@@ -123,10 +131,14 @@ func (r *replayer) sequence(ctx context.Context) error {
 			return err
 		}
 		r.meter.handed(uint64(d.plan.To-d.plan.From+1), d.plan.To, d.timeTo)
-		prev = d
+		r.prev = d
 	}
 	r.budget.setTurn(len(r.segments))
-	return r.settleAll(ctx, settle{lsn: r.plan.Reached.LSN, us: r.plan.Reached.Time.UnixMicro()})
+	us := r.plan.Reached.Time.UnixMicro()
+	if r.prev != nil && r.prev.plan.To == r.plan.Reached.LSN {
+		us = r.prev.timeTo
+	}
+	return r.settleAll(ctx, settle{lsn: r.plan.Reached.LSN, us: us})
 }
 
 // follows checks that d continues prev: position and hash chain.

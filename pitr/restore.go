@@ -117,15 +117,18 @@ func (r *restore) run(ctx context.Context) error {
 	return nil
 }
 
-// complete tells whether an earlier run had written node.json, and reads what
-// it found out.
+// complete tells whether an earlier run had written the last file, and reads
+// what it found out.
 func (r *restore) complete() (bool, error) {
-	fs := r.opts.FS
-	if _, err := fs.Stat(r.stage.path(engine.MetaFile)); err != nil {
+	fs, last := r.opts.FS, engine.MetaFile
+	if r.plan.Standby != nil {
+		last = engine.StandbyFile
+	}
+	if _, err := fs.Stat(r.stage.path(last)); err != nil {
 		if oserror.IsNotExist(err) {
 			return false, nil
 		}
-		return false, fmt.Errorf("look for node.json: %w", err)
+		return false, fmt.Errorf("look for %s: %w", last, err)
 	}
 	data, err := readFile(fs, r.stage.path(stageSubdir, resultName), planBytesMax)
 	if err != nil {
@@ -187,12 +190,7 @@ func (r *restore) closeVShards() error {
 
 // replay applies the segments, then proves the state.
 func (r *restore) replay(ctx context.Context) error {
-	workers := min(r.opts.Workers, len(r.vshards))
-	b := newBudget(r.opts.MemoryBytes)
-	rp := &replayer{
-		opts: r.opts, plan: r.plan, vshards: r.vshards, workers: workers, budget: b, meter: r.meter,
-		decoder: decoder{nodeID: r.plan.NodeID, vshards: len(r.vshards), workers: workers, budget: b, known: r.opts.knownType},
-	}
+	rp := newReplayer(r.opts, r.plan, r.vshards, r.meter)
 	if err := rp.run(ctx); err != nil {
 		return err
 	}
@@ -219,16 +217,15 @@ func (r *restore) writeNode() error {
 	if err := durable.WriteFile(fs, r.stage.path(stageSubdir), resultName, data); err != nil {
 		return err
 	}
-	var raw [16]byte
-	if _, err := io.ReadFull(r.opts.Rand, raw[:]); err != nil {
-		return fmt.Errorf("draw incarnation: %w", err)
+	// Crash here: all is synced but the last file; a resume finds nothing left
+	// to replay and comes here again.
+	if p.Standby != nil {
+		return engine.WriteStandby(fs, r.stage.dir, &engine.Standby{NodeID: p.NodeID, VShards: p.VShards, Created: r.opts.Clock().UTC(),
+			Timeline: p.Timeline, Only: p.Standby.Only, Epoch: p.Standby.Epoch, Stores: p.Stores})
 	}
-	now := r.opts.Clock().UTC()
-	meta := &engine.Meta{
-		NodeID: p.NodeID, VShards: p.VShards, Created: now,
-		Timeline: p.NextTimeline, ParentTimeline: p.Reached.Timeline,
-		ForkLSN: p.Reached.LSN, FirstLSN: p.NextLSN, Incarnation: hex.EncodeToString(raw[:]),
-		RestoredFrom: fmt.Sprintf("%s (%s)", strings.Join(p.Stores, ", "), p.Target), RestoredAt: &now,
+	meta, err := newMeta(r.opts, p)
+	if err != nil {
+		return err
 	}
 	if s := p.Shape; s != nil {
 		// The first timeline of a node that is in no archive yet; its LSNs go on,
@@ -237,12 +234,26 @@ func (r *restore) writeNode() error {
 		meta.Timeline, meta.ParentTimeline, meta.ForkLSN = 1, 0, 0
 		meta.RestoredFrom = fmt.Sprintf("node %s in %s", p.NodeID, meta.RestoredFrom)
 	}
-	// Crash here: all is synced but node.json; a resume finds nothing left to
-	// replay and comes here again.
 	if err := engine.WriteMeta(fs, r.stage.dir, meta); err != nil {
 		return fmt.Errorf("write node.json: %w", err)
 	}
 	return nil
+}
+
+// newMeta is the node.json of a node whose first start claims a new timeline,
+// which leaves the old history at what the plan reached.
+func newMeta(o *Options, p *Plan) (*engine.Meta, error) {
+	var raw [16]byte
+	if _, err := io.ReadFull(o.Rand, raw[:]); err != nil {
+		return nil, fmt.Errorf("draw incarnation: %w", err)
+	}
+	now := o.Clock().UTC()
+	return &engine.Meta{
+		NodeID: p.NodeID, VShards: p.VShards, Created: now,
+		Timeline: p.NextTimeline, ParentTimeline: p.Reached.Timeline,
+		ForkLSN: p.Reached.LSN, FirstLSN: p.NextLSN, Incarnation: hex.EncodeToString(raw[:]),
+		RestoredFrom: fmt.Sprintf("%s (%s)", strings.Join(p.Stores, ", "), p.Target), RestoredAt: &now,
+	}, nil
 }
 
 func (r *restore) describe() *Result {

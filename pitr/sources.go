@@ -50,6 +50,13 @@ func survey(ctx context.Context, archives []*archive.Archive, use archive.Snapsh
 }
 
 func listAll(ctx context.Context, archives []*archive.Archive, use archive.SnapshotUse) (*sources, error) {
+	return askAll(ctx, archives, func(ctx context.Context, i int) (*archive.Catalog, error) {
+		return archives[i].CatalogWith(ctx, use)
+	})
+}
+
+// askAll asks all archives side by side for a catalog, or for a part of one.
+func askAll(ctx context.Context, archives []*archive.Archive, list func(ctx context.Context, i int) (*archive.Catalog, error)) (*sources, error) {
 	if len(archives) == 0 {
 		return nil, ErrNoStores
 	}
@@ -63,7 +70,7 @@ func listAll(ctx context.Context, archives []*archive.Archive, use archive.Snaps
 		}
 	}
 	err := parallel(ctx, n, n, func(ctx context.Context, i int) error {
-		s.catalogs[i], s.down[i] = archives[i].CatalogWith(ctx, use)
+		s.catalogs[i], s.down[i] = list(ctx, i)
 		if s.down[i] != nil && ctx.Err() != nil {
 			return s.down[i]
 		}

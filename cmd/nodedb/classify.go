@@ -15,6 +15,8 @@ func classifyNode(err error) (cli.Code, string, bool) {
 	switch {
 	case errors.Is(err, node.ErrNotANode):
 		return cli.CodeError, "name the directory of a node; serve, load and put create one in an empty or absent directory", true
+	case errors.Is(err, node.ErrStandby):
+		return cli.CodeError, "make a node of it with pitr-restore promote --dir DIR --archive URL", true
 	case errors.Is(err, node.ErrNewerFormat):
 		return cli.CodeError, "use the version of nodedb that wrote it, or a newer one", true
 	case errors.Is(err, node.ErrLocked):

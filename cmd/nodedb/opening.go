@@ -213,7 +213,13 @@ func checkDir(dir string, create bool) error {
 	case err != nil:
 		return err
 	}
-	if _, err := engine.ReadMeta(vfs.Default, dir); err != nil && !(create && errors.Is(err, engine.ErrNotANode)) {
+	if _, err := engine.ReadMeta(vfs.Default, dir); err != nil {
+		if errors.Is(err, engine.ErrNotANode) && exists(filepath.Join(dir, engine.StandbyFile)) {
+			return fmt.Errorf("%w: %s follows an archive and cannot be written", node.ErrStandby, dir)
+		}
+		if create && errors.Is(err, engine.ErrNotANode) {
+			return nil
+		}
 		if errors.Is(err, engine.ErrNotANode) {
 			return fmt.Errorf("%w: %s has no %s", node.ErrNotANode, dir, engine.MetaFile)
 		}

@@ -27,6 +27,9 @@ archive status.`,
 
 func runStatus(c *cli.Call) (err error) {
 	s, err := openNode(c, opening{})
+	if errors.Is(err, node.ErrStandby) {
+		return statusOfStandby(c)
+	}
 	if errors.Is(err, node.ErrLocked) {
 		return statusOfFiles(c, err)
 	}

@@ -25,7 +25,7 @@ window, 5 gap, 6 store unreachable, 7 ambiguous timeline, 8 cold storage.`,
 		Classifiers: []cli.Classifier{cli.ClassifyStorage},
 		Verbs: []*cli.Verb{
 			windowsVerb(), timelinesVerb(), catVerb(), historyVerb(),
-			planVerb(), explainVerb(), restoreVerb(), drillVerb(), verifyVerb(),
+			planVerb(), explainVerb(), restoreVerb(), promoteVerb(), drillVerb(), verifyVerb(),
 			cli.CompletionVerb("pitr-restore"),
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "history": history, "digest": digest, "rm-one": removeOne,
+			"exits": exits, "history": history, "digest": digest, "rm-one": removeOne, "no-node": noNode,
 		},
 	})
 }
@@ -122,6 +123,20 @@ func digest(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(n.Close())
 	if d.Digest != args[1] {
 		ts.Fatalf("%s has digest %s, want %s", args[0], d.Digest, args[1])
+	}
+}
+
+// no-node DIR WHY: a node that opens the directory is refused.
+func noNode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: no-node DIR WHY")
+	}
+	n, err := node.Open(ts.MkAbs(args[0]), nil)
+	if err == nil {
+		ts.Check(n.Close())
+	}
+	if err == nil || !strings.Contains(err.Error(), args[1]) {
+		ts.Fatalf("open %s: %v, want %q", args[0], err, args[1])
 	}
 }
 

@@ -19,7 +19,12 @@ func restoreVerb() *cli.Verb {
 		Name: "restore", Category: "Restore", Usage: "build a node directory as it was at the target",
 		Description: `The directory is built beside the target as DIR.nodedb-restore-…, proven, and
 renamed into place; until then DIR is not touched. A run that was stopped goes
-on with --resume. At its first start the node claims a new timeline.`,
+on with --resume. At its first start the node claims a new timeline.
+
+With --follow the directory becomes a standby: it is restored to the latest
+state, then new segments are applied as they arrive, until the command is
+stopped. The same command goes on with it. pitr-restore promote makes a node of
+it; nodedb status, get, scan and digest read it.`,
 		Flags: append(targetFlags(),
 			&ucli.StringFlag{Name: "target-dir", Usage: "directory to create; it must be empty or not exist"},
 			&ucli.IntFlag{Name: "parallel", Value: 4, Usage: "objects fetched at a time"},
@@ -30,6 +35,10 @@ on with --resume. At its first start the node claims a new timeline.`,
 			&ucli.StringFlag{Name: "new-node-id", Usage: "`ID` of that new node; default the old one and six random digits"},
 			&ucli.BoolFlag{Name: "ignore-space", Usage: "start even if the file system seems too small"},
 			&ucli.BoolFlag{Name: "resume", Usage: "go on with what an earlier run for the same target left"},
+			&ucli.BoolFlag{Name: "follow", Usage: "keep the directory a standby of the latest state"},
+			&ucli.DurationFlag{Name: "interval", Value: 10 * time.Second, Usage: "with --follow: `TIME` between two looks for new segments, give or take a tenth"},
+			&ucli.DurationFlag{Name: "gap-timeout", Value: 5 * time.Minute, Usage: "with --follow: `TIME` after which LSNs that are missing before archived ones are a gap"},
+			&ucli.BoolFlag{Name: "once", Usage: "with --follow: end when all that is archived was applied"},
 		),
 		Run: runRestore,
 	}
@@ -47,6 +56,14 @@ func runRestore(c *cli.Call) error {
 	if err != nil {
 		return err
 	}
+	if c.Bool("follow") {
+		return runFollow(c, dir, opts)
+	}
+	for _, name := range []string{"interval", "gap-timeout", "once"} {
+		if c.IsSet(name) {
+			return cli.Usagef("--%s goes with --follow", name)
+		}
+	}
 	plan, stores, err := makePlan(c)
 	if err != nil {
 		return err
@@ -55,7 +72,8 @@ func runRestore(c *cli.Call) error {
 	for _, w := range plan.Warnings {
 		c.Notef("warning: %s", w)
 	}
-	show := newRestoreProgress(c, plan)
+	show := newRestoreProgress(c)
+	show.planned(plan)
 	opts.Progress = show.update
 	result, err := pitr.Restore(c.Context(), plan, dir, opts)
 	show.done()
@@ -138,12 +156,14 @@ type restoreProgress struct {
 	bar       *cli.Bar
 }
 
-func newRestoreProgress(c *cli.Call, p *pitr.Plan) *restoreProgress {
-	r := &restoreProgress{progress: c.Progress()}
+func newRestoreProgress(c *cli.Call) *restoreProgress {
+	return &restoreProgress{progress: c.Progress()}
+}
+
+func (r *restoreProgress) planned(p *pitr.Plan) {
 	if p.Base != nil {
 		r.baseBytes = p.Base.Bytes
 	}
-	return r
 }
 
 func (r *restoreProgress) update(p pitr.Progress) {

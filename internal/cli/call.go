@@ -76,6 +76,17 @@ func (c *Call) NArg() int { return c.flags.NArg() }
 // IsSet says whether a flag has a value that is not its default.
 func (c *Call) IsSet(name string) bool { return c.flags.IsSet(name) }
 
+// Default gives a string flag a value if nobody did.
+func (c *Call) Default(name, value string) error {
+	if c.flags.String(name) != "" {
+		return nil
+	}
+	if err := c.flags.Set(name, value); err != nil {
+		return fmt.Errorf("set --%s: %w", name, err)
+	}
+	return nil
+}
+
 // String is the value of a string flag.
 func (c *Call) String(name string) string { return c.flags.String(name) }
 

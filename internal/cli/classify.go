@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/pitr"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -63,6 +64,17 @@ func classifyStore(err error) (Code, string, bool) {
 func classifyRestore(err error) (Code, string, bool) {
 	if errors.Is(err, pitr.ErrTargetDirNotEmpty) {
 		return CodeUsage, "name a directory that is empty or does not exist; nothing was changed", true
+	}
+	switch {
+	case errors.Is(err, pitr.ErrNotStandby):
+		return CodeUsage, "a standby is made with pitr-restore restore --follow in an empty or absent directory; nothing was changed", true
+	case errors.Is(err, pitr.ErrFollowed):
+		return CodeError, "stop that process first; a standby stays as it is", true
+	case errors.Is(err, engine.ErrLocked):
+		return CodeError, "somebody has it open; try again when it is closed", true
+	}
+	if _, ok := errors.AsType[*pitr.DivergedError](err); ok {
+		return CodeFenced, "", true
 	}
 	if _, ok := errors.AsType[*pitr.SpaceError](err); ok {
 		return CodeError, "free the disk, name another --target-dir, or go on all the same with --ignore-space", true

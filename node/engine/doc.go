@@ -43,6 +43,7 @@
 // # Directory of a node
 //
 //	node.json          who the node is (Meta); written once per change of timeline
+//	standby.json       instead of it: whose archive the directory follows (Standby)
 //	LOCK               held while a process has the node open
 //	wal/               segments
 //	vshard/<4 hex>/    one store each (OpenVShard)

@@ -29,6 +29,13 @@ var (
 	// ErrNotANode is returned for a directory without node.json.
 	ErrNotANode = errors.New("engine: directory is not a nodedb node")
 
+	// ErrLocked is returned for a directory that another process holds.
+	ErrLocked = errors.New("engine: directory is held by another process")
+
+	// ErrStandby is returned for a directory that follows another node's archive
+	// and is no node of its own until it is promoted.
+	ErrStandby = errors.New("engine: directory is a standby")
+
 	// ErrNewerFormat is returned for files of a newer version than this one reads.
 	ErrNewerFormat = errors.New("engine: written by a newer version of nodedb")
 )

@@ -96,21 +96,8 @@ func ReadMeta(fs vfs.FS, dir string) (*Meta, error) {
 }
 
 func decodeMeta(path string, data []byte) (*Meta, error) {
-	if len(data) > metaBytesMax {
-		return nil, &MetaError{Path: path, Err: fmt.Errorf("larger than %d bytes", metaBytesMax)}
-	}
-	// The format decides whether the rest can be understood at all.
-	var head struct {
-		Format *int `json:"format"`
-	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, &MetaError{Path: path, Err: fmt.Errorf("not valid: %w", err)}
-	}
-	switch {
-	case head.Format == nil || *head.Format < 1:
-		return nil, &MetaError{Path: path, Err: errors.New("not valid: no format")}
-	case *head.Format > metaFormat:
-		return nil, fmt.Errorf("%w: %s has format %d, this version reads %d", ErrNewerFormat, path, *head.Format, metaFormat)
+	if err := checkFormat(path, data, metaFormat); err != nil {
+		return nil, err
 	}
 	m := new(Meta)
 	if err := json.Unmarshal(data, m); err != nil {
@@ -120,6 +107,27 @@ func decodeMeta(path string, data []byte) (*Meta, error) {
 		return nil, &MetaError{Path: path, Err: err}
 	}
 	return m, nil
+}
+
+// checkFormat refuses a document that is too long, or whose format decides that
+// the rest cannot be understood.
+func checkFormat(path string, data []byte, known int) error {
+	if len(data) > metaBytesMax {
+		return &MetaError{Path: path, Err: fmt.Errorf("larger than %d bytes", metaBytesMax)}
+	}
+	var head struct {
+		Format *int `json:"format"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return &MetaError{Path: path, Err: fmt.Errorf("not valid: %w", err)}
+	}
+	switch {
+	case head.Format == nil || *head.Format < 1:
+		return &MetaError{Path: path, Err: errors.New("not valid: no format")}
+	case *head.Format > known:
+		return fmt.Errorf("%w: %s has format %d, this version reads %d", ErrNewerFormat, path, *head.Format, known)
+	}
+	return nil
 }
 
 // WriteMeta writes node.json in dir, durably: after a crash it is the old file or

@@ -1,4 +1,4 @@
-package node
+package engine
 
 import (
 	"fmt"
@@ -11,16 +11,18 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// Names of the files by which a directory is held.
 const (
-	lockName = "LOCK"
-	pidName  = "PID"
+	LockFile = "LOCK"
+	PIDFile  = "PID"
 )
 
-// lockDir takes the directory's lock. The holder's process id stands in a file
-// beside it, only to name it in the error of the next one that tries: the lock
-// itself goes with its process.
-func lockDir(fs vfs.FS, dir string) (io.Closer, error) {
-	path := filepath.Join(dir, lockName)
+// LockDir takes the lock of a node's directory, or of a standby's: who holds it
+// may open the vshards. The holder's process id stands in a file beside it, only
+// to name it in the error of the next one that tries: the lock itself goes with
+// its process. Error: ErrLocked.
+func LockDir(fs vfs.FS, dir string) (io.Closer, error) {
+	path := filepath.Join(dir, LockFile)
 	if fs == vfs.Default {
 		// Within one process the lock goes by the file's name: there must be one
 		// name only.
@@ -31,7 +33,7 @@ func lockDir(fs vfs.FS, dir string) (io.Closer, error) {
 		if err != nil {
 			return nil, err
 		}
-		dir, path = abs, filepath.Join(abs, lockName)
+		dir, path = abs, filepath.Join(abs, LockFile)
 	}
 	lock, err := fs.Lock(path)
 	if err != nil {
@@ -48,7 +50,7 @@ func lockDir(fs vfs.FS, dir string) (io.Closer, error) {
 }
 
 func readPID(fs vfs.FS, dir string) (int, bool) {
-	f, err := fs.Open(filepath.Join(dir, pidName))
+	f, err := fs.Open(filepath.Join(dir, PIDFile))
 	if err != nil {
 		return 0, false
 	}
@@ -63,7 +65,7 @@ func readPID(fs vfs.FS, dir string) (int, bool) {
 
 // writePID needs no sync: a stale or torn number is only a worse message.
 func writePID(fs vfs.FS, dir string) error {
-	f, err := fs.Create(filepath.Join(dir, pidName), vfs.WriteCategoryUnspecified)
+	f, err := fs.Create(filepath.Join(dir, PIDFile), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("write process id: %w", err)
 	}
