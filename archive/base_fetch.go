@@ -25,11 +25,19 @@ type FetchOptions struct {
 	Logger   *slog.Logger
 	// Identities open what is encrypted. May be nil.
 	Identities *Identities
+	// From decides, file by file, which archives are asked: it calls ask, one at a
+	// time, until it gives nil, and returns what it made of the answers. From and
+	// ask are called from many goroutines. Default: once, the one store.
+	From func(ctx context.Context, f *ManifestFile, ask Ask) error
 	// Dir is where the files of a vshard go; default dst/vshard/<4 hex digits>.
 	Dir func(vshard uint16) string
 	// Progress is called after each file, from many goroutines. May be nil.
 	Progress func(BaseProgress)
 }
+
+// Ask brings one file of a base from an archive, checked. A file that it could
+// not bring leaves nothing behind.
+type Ask func(ctx context.Context, a *Archive) error
 
 // VShardDir is where the files of a vshard are below a node's directory.
 func VShardDir(fsys vfs.FS, node string, vshard uint16) string {
@@ -58,8 +66,8 @@ func (o *FetchOptions) withDefaults(dst string) FetchOptions {
 	return d
 }
 
-// FetchBase brings the files of a base below dst, and checks every byte
-// against the manifest's hashes. A file that is there and right is kept, so a
+// FetchBase brings the files of a base below dst from s, or from where
+// opts.From says, and checks every byte against the manifest's hashes. A file that is there and right is kept, so a
 // fetch that was cut off goes on where it was. When FetchBase returns nil, all
 // files and their directories are synced.
 func FetchBase(ctx context.Context, s Store, m *Manifest, dst string, opts *FetchOptions) error {
@@ -70,7 +78,11 @@ func FetchBase(ctx context.Context, s Store, m *Manifest, dst string, opts *Fetc
 	if o.Parallel < 1 || o.Parallel > parallelMax {
 		return fmt.Errorf("archive: %d parallel fetches outside 1 to %d", o.Parallel, parallelMax)
 	}
-	f := &baseFetch{FetchOptions: o, store: s, m: m, archive: &Archive{store: s, nodeID: m.NodeID, ids: o.Identities}}
+	f := &baseFetch{FetchOptions: o, m: m}
+	if f.From == nil {
+		only := &Archive{store: s, nodeID: m.NodeID, ids: o.Identities}
+		f.From = func(ctx context.Context, _ *ManifestFile, ask Ask) error { return ask(ctx, only) }
+	}
 	f.total.FilesTotal, f.total.BytesTotal, _ = m.Totals()
 	if err := f.all(ctx); err != nil {
 		return err
@@ -80,9 +92,7 @@ func FetchBase(ctx context.Context, s Store, m *Manifest, dst string, opts *Fetc
 
 type baseFetch struct {
 	FetchOptions
-	store   Store
-	archive *Archive
-	m       *Manifest
+	m *Manifest
 
 	mu    sync.Mutex
 	total BaseProgress
@@ -126,7 +136,8 @@ func (f *baseFetch) file(ctx context.Context, dir string, mf *ManifestFile) erro
 		return err
 	}
 	if !ok {
-		if err := f.download(ctx, path, mf); err != nil {
+		err := f.From(ctx, mf, func(ctx context.Context, a *Archive) error { return f.download(ctx, a, path, mf) })
+		if err != nil {
 			return err
 		}
 	}
@@ -171,16 +182,16 @@ func (f *baseFetch) right(ctx context.Context, path string, mf *ManifestFile) (b
 // download brings the object that the manifest names, or another one of the
 // same content: it may have been encrypted again for others since, and the one
 // that was named taken away.
-func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile) error {
+func (f *baseFetch) download(ctx context.Context, a *Archive, path string, mf *ManifestFile) error {
 	k, err := mf.Object()
 	if err != nil {
 		return err
 	}
-	err = f.object(ctx, path, mf, k)
+	err = f.object(ctx, a, path, mf, k)
 	if err == nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrKeyMissing) && !errors.Is(err, ErrCorrupt) {
 		return err
 	}
-	others, lerr := f.archive.Copies(ctx, k)
+	others, lerr := a.Copies(ctx, k)
 	if lerr != nil {
 		return errors.Join(err, lerr)
 	}
@@ -188,7 +199,7 @@ func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile)
 		if other.ObjKey == k {
 			continue
 		}
-		oerr := f.object(ctx, path, mf, other.ObjKey)
+		oerr := f.object(ctx, a, path, mf, other.ObjKey)
 		if oerr == nil {
 			return nil
 		}
@@ -199,13 +210,13 @@ func (f *baseFetch) download(ctx context.Context, path string, mf *ManifestFile)
 	return err
 }
 
-func (f *baseFetch) object(ctx context.Context, path string, mf *ManifestFile, k ObjKey) error {
-	plain, err := f.archive.OpenContent(ctx, k)
+func (f *baseFetch) object(ctx context.Context, a *Archive, path string, mf *ManifestFile, k ObjKey) error {
+	plain, err := a.OpenContent(ctx, k)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = plain.Close() }()
-	full := f.archive.Key(k)
+	full := a.Key(k)
 	tmp := path + fetchSuffix
 	file, err := f.FS.Create(tmp, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -218,9 +229,9 @@ func (f *baseFetch) object(ctx context.Context, path string, mf *ManifestFile, k
 	switch {
 	case err != nil:
 	case n != mf.Bytes:
-		err = objectErr(f.store, full, fmt.Sprintf("does not have the %d bytes that the manifest promises", mf.Bytes), nil)
+		err = objectErr(a.store, full, fmt.Sprintf("does not have the %d bytes that the manifest promises", mf.Bytes), nil)
 	case hex.EncodeToString(sum.Sum(nil)) != mf.SHA256:
-		err = objectErr(f.store, full, fmt.Sprintf("has SHA-256 %x", sum.Sum(nil)), nil)
+		err = objectErr(a.store, full, fmt.Sprintf("has SHA-256 %x", sum.Sum(nil)), nil)
 	default:
 		err = file.Sync()
 	}

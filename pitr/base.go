@@ -60,13 +60,15 @@ func (r *restore) loadBase(ctx context.Context) error {
 		return err
 	}
 	from := r.meter.bytes.Load()
-	err = p.src.retry(ctx, r.opts, p.Base.Stores, func(store int) error {
-		return archive.FetchBase(ctx, r.opts.limited(p.src.archives[store].Store()), m, r.stage.dir, &archive.FetchOptions{
-			Parallel: r.opts.Parallel, FS: fs, Logger: r.opts.Logger, Identities: p.src.archives[store].Identities(),
-			Progress: func(bp archive.BaseProgress) {
-				r.meter.bytes.Store(from + scale(p.Base.Bytes, bp.Bytes, bp.BytesTotal))
-			},
-		})
+	stores := p.src.contentStores(p.Base.Stores)
+	err = archive.FetchBase(ctx, p.src.archives[stores[0]].Store(), m, r.stage.dir, &archive.FetchOptions{
+		Parallel: r.opts.Parallel, FS: fs, Logger: r.opts.Logger,
+		From: func(ctx context.Context, f *archive.ManifestFile, ask archive.Ask) error {
+			return p.src.baseFile(ctx, r.opts, stores, f, ask)
+		},
+		Progress: func(bp archive.BaseProgress) {
+			r.meter.bytes.Store(from + scale(p.Base.Bytes, bp.Bytes, bp.BytesTotal))
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("fetch base at LSN %d: %w", uint64(p.Base.LSN), err)

@@ -34,8 +34,10 @@ func (s *sources) segment(ctx context.Context, o *Options, d *decoder, i int, ps
 // retry asks stores in turn: one that does not answer again and again after a
 // pause, one whose bytes are wrong once more, because they may have been changed
 // on the way.
+//
+// Of several stores that failed, the error tells every one's last answer.
 func (s *sources) retry(ctx context.Context, o *Options, stores []int, ask func(store int) error) error {
-	var final error
+	answers := answers{s: s, last: make(map[int]error)}
 	left := append([]int(nil), stores...)
 	for attempt := 1; len(left) > 0; attempt++ {
 		var again []int
@@ -48,14 +50,9 @@ func (s *sources) retry(ctx context.Context, o *Options, stores []int, ask func(
 				return context.Cause(ctx)
 			}
 			o.Logger.Warn("fetch failed", "store", s.archives[store].Store().URL(), "attempt", attempt, "err", err)
-			passing := archive.Retryable(err)
-			if passing || attempt == 1 && errors.Is(err, archive.ErrCorrupt) {
+			answers.add(store, err)
+			if archive.Retryable(err) || attempt == 1 && errors.Is(err, archive.ErrCorrupt) {
 				again = append(again, store)
-			}
-			// A store that may answer later leaves more hope than one that is
-			// known to be damaged.
-			if final == nil || passing {
-				final = err
 			}
 		}
 		left = again
@@ -66,10 +63,7 @@ func (s *sources) retry(ctx context.Context, o *Options, stores []int, ask func(
 			return err
 		}
 	}
-	if final == nil {
-		return s.nowhere()
-	}
-	return final
+	return answers.err()
 }
 
 // pause waits between attempts: doubling, with full jitter.
