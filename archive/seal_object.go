@@ -76,6 +76,19 @@ func sealAge(dst io.Writer, src io.Reader, r *Recipients) (SealInfo, error) {
 	return info, errors.Join(err, enc.Close())
 }
 
+// SealFor is Seal into an age file for r. What SealInfo tells of what was
+// written is of the age file.
+func SealFor(dst io.Writer, src io.Reader, r *Recipients) (SealInfo, error) {
+	out := &countingWriter{w: dst, sum: md5.New()}
+	info, err := sealAge(out, src, r)
+	if err != nil {
+		return SealInfo{}, err
+	}
+	info.SealedBytes = out.n
+	out.sum.Sum(info.SealedMD5[:0])
+	return info, nil
+}
+
 // finish takes the hashes of what was written in. r is nil when it was not
 // encrypted.
 func (o *sealedObject) finish(out *proofWriter, r *Recipients) {

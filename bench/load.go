@@ -28,8 +28,10 @@ type sample struct {
 	RSS     int64         `json:"rss_bytes"`
 	RSSMax  int64         `json:"rss_max_bytes"`
 
-	LogBytes int64   `json:"log_bytes,omitempty"` // of the engine, after a fill
-	Kept     float64 `json:"-"`                   // rate with many keys / rate with few
+	Content  int64   `json:"content_bytes,omitempty"` // of what was sealed
+	Stored   int64   `json:"stored_bytes,omitempty"`  // of the objects
+	LogBytes int64   `json:"log_bytes,omitempty"`     // of the engine, after a fill
+	Kept     float64 `json:"-"`                       // rate with many keys / rate with few
 }
 
 // rate is operations per second.

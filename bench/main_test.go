@@ -69,6 +69,24 @@ func TestSides(t *testing.T) {
 	}
 }
 
+// TestSealSides compresses a small segment on both sides, and counts its bytes.
+func TestSealSides(t *testing.T) {
+	b := newBench(t.TempDir(), true, io.Discard)
+	for _, side := range []string{"pipeline", "zstd"} {
+		p, _, err := b.open(candidate{side: side, procs: 2, options: map[string]string{"mib": "8", "cores": "all"}}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sam, err := p.call(call{Op: "seal", Clients: 2, Seconds: 0.05})
+		if err != nil || sam.Ops < 8 || sam.Content < sam.Ops<<20 || sam.Stored < sam.Content/5 || sam.Stored > sam.Content {
+			t.Errorf("%s: %+v, %v", side, sam, err)
+		}
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestABBA holds the order of slices: ours, theirs, theirs, ours, …
 func TestABBA(t *testing.T) {
 	var got strings.Builder

@@ -16,7 +16,7 @@ type group struct {
 // groups in the order of the table.
 var groups = []group{
 	putGroup, logGroup, readGroup, coreGroup, idleGroup,
-	archiveGroup, checkpointGroup, recoveryGroup, growthGroup,
+	archiveGroup, sealGroup, checkpointGroup, recoveryGroup, growthGroup,
 }
 
 // measureAll runs the groups that have a wanted row. A group that fails gives

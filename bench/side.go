@@ -67,6 +67,12 @@ type archiver interface {
 	archived() error
 }
 
+// sealer makes the object that an archive stores of a segment, and gives its
+// content and its size in bytes.
+type sealer interface {
+	seal() (content, stored int64, err error)
+}
+
 // logSizer knows how many bytes of log it holds.
 type logSizer interface {
 	logBytes() int64
@@ -81,11 +87,13 @@ var sides = map[string]func() side{
 	"node":           func() side { return new(nodeSide) },
 	"parking core":   func() side { return new(parkingSide) },
 	"pebble":         func() side { return new(pebbleSide) },
+	"pipeline":       func() side { return new(pipelineSide) },
 	"pebble LogData": func() side { return new(pebbleLogSide) },
 	"raft-wal":       func() side { return new(raftWALSide) },
 	"replay":         func() side { return replaySide{} },
 	"restore":        func() side { return restoreSide{} },
 	"wal":            func() side { return new(walSide) },
+	"zstd":           func() side { return new(zstdSide) },
 }
 
 // call is one request to a child.
@@ -187,6 +195,8 @@ func serveLoad(s side, c call) (sample, error) {
 				return 1, s.append(client, pool()[at:at+keyBytes+valueBytes])
 			})
 		})
+	case "seal":
+		return with(s, func(s sealer) (sample, error) { return runSeals(s, l) })
 	case "hop":
 		l.clients = 1
 		return with(s, func(s hopper) (sample, error) {
