@@ -43,7 +43,7 @@ var (
 	// ErrLocked: another process holds the directory.
 	ErrLocked = engine.ErrLocked
 	// ErrStandby: the directory follows another node's archive. It can be read,
-	// see OpenReadOnly, and becomes a node when it is promoted.
+	// see OpenStandby, and becomes a node when it is promoted.
 	ErrStandby = engine.ErrStandby
 	// ErrNewerFormat: the directory was written by a newer version.
 	ErrNewerFormat = engine.ErrNewerFormat
@@ -66,6 +66,8 @@ var (
 	ErrRebuilding = errors.New("node: vshard is being rebuilt")
 	// ErrQuarantined: the vshard could not be rebuilt; the rest of the node serves.
 	ErrQuarantined = errors.New("node: vshard is quarantined")
+	// ErrStandbyTorn: the vshards of a standby are at different LSNs.
+	ErrStandbyTorn = errors.New("node: standby is between two states")
 	// ErrMissingLog: the log lacks records that the vshards need, or that they
 	// have already applied.
 	ErrMissingLog = errors.New("node: log does not join the stored state")

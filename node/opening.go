@@ -132,14 +132,7 @@ func (n *Node) checkMeta() error {
 }
 
 func (n *Node) openShards() error {
-	shared, err := engine.NewShared(&engine.Options{
-		FS:            n.opts.FS,
-		CacheBytes:    n.opts.CacheBytes,
-		MemtableBytes: n.opts.MemtableBytes,
-		ReplayBytes:   n.opts.RecoveryBytes,
-		Logger:        n.logger,
-		Engines:       append([]engine.Engine{kv.New(&kv.Options{IdempotencyTTL: n.opts.IdempotencyTTL})}, n.opts.Engines...),
-	})
+	shared, err := newShared(n.opts)
 	if err != nil {
 		return err
 	}
@@ -152,6 +145,17 @@ func (n *Node) openShards() error {
 		n.shards = append(n.shards, &shard{id: uint16(id), v: v})
 	}
 	return nil
+}
+
+func newShared(o *Options) (*engine.Shared, error) {
+	return engine.NewShared(&engine.Options{
+		FS:            o.FS,
+		CacheBytes:    o.CacheBytes,
+		MemtableBytes: o.MemtableBytes,
+		ReplayBytes:   o.RecoveryBytes,
+		Logger:        o.Logger,
+		Engines:       append([]engine.Engine{kv.New(&kv.Options{IdempotencyTTL: o.IdempotencyTTL})}, o.Engines...),
+	})
 }
 
 func (n *Node) openLog() error {

@@ -31,11 +31,11 @@ type ScanOptions struct {
 // A Scanner walks keys in order over all vshards. It holds snapshots: close it.
 // It is not safe for concurrent use.
 type Scanner struct {
-	node  *Node // nil once closed
-	cut   *Cut
-	scan  *kv.MergedScan
-	limit int
-	n     int
+	release func() // gives the scan's place inside back; nil once closed
+	cut     *Cut
+	scan    *kv.MergedScan
+	limit   int
+	n       int
 }
 
 // Scan begins a scan of the tenant's keys.
@@ -55,22 +55,31 @@ func (db *DB) Scan(ctx context.Context, o ScanOptions) (*Scanner, error) {
 		n.end()
 		return nil, err
 	}
+	n.scanners.Add(1)
+	return newScanner(cut, db.tenant, o, n.nowMillis(), func() {
+		n.scanners.Add(-1)
+		n.end()
+	})
+}
+
+// newScanner walks over a cut, which it owns; release is called when it is
+// closed, or with an error.
+func newScanner(cut *Cut, tenant uint32, o ScanOptions, nowMillis int64, release func()) (*Scanner, error) {
 	readers := make([]engine.Reader, len(cut.Snapshots))
 	for i, s := range cut.Snapshots {
 		readers[i] = s.Reader()
 	}
-	opts := kv.ScanOptions{Tenant: db.tenant, Prefix: o.Prefix, From: o.From, To: o.To, Reverse: o.Reverse, Cursor: o.Cursor}
+	opts := kv.ScanOptions{Tenant: tenant, Prefix: o.Prefix, From: o.From, To: o.To, Reverse: o.Reverse, Cursor: o.Cursor}
 	if !o.Stored {
-		opts.NowMillis = n.nowMillis()
+		opts.NowMillis = nowMillis
 	}
 	scan, err := kv.NewMergedScan(readers, &opts)
 	if err != nil {
 		cut.Close()
-		n.end()
+		release()
 		return nil, err
 	}
-	n.scanners.Add(1)
-	return &Scanner{node: n, cut: cut, scan: scan, limit: o.Limit}, nil
+	return &Scanner{release: release, cut: cut, scan: scan, limit: o.Limit}, nil
 }
 
 // snapshots takes one snapshot per vshard, at one LSN if they are to be
@@ -131,13 +140,12 @@ func (s *Scanner) Err() error { return s.scan.Err() }
 
 // Close releases the scan's snapshots. A second Close does nothing.
 func (s *Scanner) Close() error {
-	if s.node == nil {
+	if s.release == nil {
 		return nil
 	}
 	err := s.scan.Close()
 	s.cut.Close()
-	s.node.scanners.Add(-1)
-	s.node.end()
-	s.node = nil
+	s.release()
+	s.release = nil
 	return err
 }

@@ -152,35 +152,45 @@ func (f *follower) promotionPlan(ctx context.Context, asIs bool) (*Plan, error) 
 	return p, f.addLoggedDigests(ctx, p)
 }
 
-// addLoggedDigests finds digest records in the last segment that speak of the
-// state as it is: behind their LSN come only records that change no vshard.
+// proofSegments bounds how many segments are read for a digest: those that a node
+// writes as it stops hold little more than a record.
+const proofSegments = 4
+
+// addLoggedDigests finds digest records that speak of the state as it is: behind
+// their LSN come only records that change no vshard. It goes back to the first
+// segment that changed something.
 func (f *follower) addLoggedDigests(ctx context.Context, p *Plan) error {
-	sg := f.seen.branches[p.Reached.Timeline].segmentWith(f.low)
-	if sg == nil {
-		return nil
-	}
 	var found []wal.Digest
-	changed := sg.lo - 1 // the last LSN that may have changed something
-	err := f.src.scan(ctx, sg, func(rec *wal.Record) bool {
-		if rec.LSN > f.low {
-			return false
+	b, upTo, changed := f.seen.branches[p.Reached.Timeline], f.low, wal.LSN(0)
+	for range proofSegments {
+		sg := b.segmentWith(upTo)
+		if sg == nil || changed != 0 {
+			break
 		}
-		if rec.VShard != wal.VShardNone {
-			found, changed = nil, rec.LSN
-		}
-		if rec.Type == wal.TypeDigest {
-			if d, err := wal.DecodeDigest(rec.Payload); err == nil && d.LSN >= changed {
-				found = append(found, d)
+		err := f.src.scan(ctx, sg, func(rec *wal.Record) bool {
+			if rec.LSN > upTo {
+				return false
 			}
+			if rec.VShard != wal.VShardNone {
+				changed = rec.LSN
+			}
+			if rec.Type == wal.TypeDigest {
+				if d, err := wal.DecodeDigest(rec.Payload); err == nil {
+					found = append(found, d)
+				}
+			}
+			return true
+		})
+		if err != nil {
+			f.opts.Logger.Warn("segment cannot be read for digests", "key", sg.name, "err", err)
+			return context.Cause(ctx)
 		}
-		return true
-	})
-	if err != nil {
-		f.opts.Logger.Warn("last segment cannot be read for digests", "key", sg.name, "err", err)
-		return context.Cause(ctx)
+		upTo = sg.lo - 1
 	}
 	for _, d := range found {
-		p.Digests = append(p.Digests, PlanDigest{Sum: hex.EncodeToString(d.Sum[:]), Entries: d.Entries, Source: anyDigestRecord})
+		if d.LSN >= max(changed, upTo) {
+			p.Digests = append(p.Digests, PlanDigest{Sum: hex.EncodeToString(d.Sum[:]), Entries: d.Entries, Source: anyDigestRecord})
+		}
 	}
 	return nil
 }

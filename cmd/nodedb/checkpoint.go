@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -116,18 +118,13 @@ func runRestorePoint(c *cli.Call) (err error) {
 
 func digestVerb() *cli.Verb {
 	return &cli.Verb{
-		Name: "digest", Category: nodeCategory, Usage: "compute the digest of the whole state and log it",
+		Name: "digest", Category: nodeCategory, Usage: "compute the digest of the whole state and log it (of a standby: only compute it)",
 		Flags: readFlags(), Run: runDigest,
 	}
 }
 
-func runDigest(c *cli.Call) (err error) {
-	s, err := openNode(c, opening{})
-	if err != nil {
-		return err
-	}
-	defer s.closeInto(&err)
-	d, err := s.Digest(c.Context())
+func runDigest(c *cli.Call) error {
+	d, err := digestOf(c)
 	if err != nil {
 		return err
 	}
@@ -135,4 +132,22 @@ func runDigest(c *cli.Call) (err error) {
 		_, err := fmt.Fprintf(w, "%s  LSN %d, %s, %s\n", d.Digest, d.LSN, cli.Plural(d.Entries, "entry"), cli.FormatTime(d.Time))
 		return err
 	})
+}
+
+// digestOf asks the node, or reads the standby, which logs nothing.
+func digestOf(c *cli.Call) (d node.DigestResult, err error) {
+	s, err := openNode(c, opening{})
+	if errors.Is(err, node.ErrStandby) {
+		sb, err := openStandby(c)
+		if err != nil {
+			return d, err
+		}
+		d, err = sb.Digest(c.Context())
+		return d, errors.Join(err, sb.Close())
+	}
+	if err != nil {
+		return d, err
+	}
+	defer s.closeInto(&err)
+	return s.Digest(c.Context())
 }

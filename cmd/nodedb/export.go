@@ -45,7 +45,7 @@ func runExport(c *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openNode(c, opening{})
+	s, err := openReading(c)
 	if err != nil {
 		return err
 	}
@@ -65,9 +65,9 @@ func runExport(c *cli.Call) (err error) {
 	})
 }
 
-func (d *exportDoc) write(c *cli.Call, s *session, prefix []byte, to io.Writer) (err error) {
+func (d *exportDoc) write(c *cli.Call, s *reading, prefix []byte, to io.Writer) (err error) {
 	began := time.Now()
-	scan, err := s.db().Scan(c.Context(), node.ScanOptions{Prefix: prefix, Consistent: true})
+	scan, err := s.Scan(c.Context(), node.ScanOptions{Prefix: prefix, Consistent: true})
 	if err != nil {
 		return err
 	}

@@ -21,12 +21,12 @@ func runGet(c *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openNode(c, opening{})
+	s, err := openReading(c)
 	if err != nil {
 		return err
 	}
 	defer s.closeInto(&err)
-	e, err := s.db().Lookup(c.Context(), key)
+	e, err := s.Lookup(c.Context(), key)
 	if errors.Is(err, node.ErrNotFound) {
 		return fmt.Errorf("key %q has no value", key)
 	}

@@ -14,6 +14,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/pitr"
 )
 
 func TestMain(m *testing.M) {
@@ -61,7 +64,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: scriptSetup,
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "standby": standby},
 	})
 }
 
@@ -117,4 +120,19 @@ func scriptSetup(e *testscript.Env) error {
 	e.Setenv("DEMO_SOURCE", filepath.Join(strings.TrimSpace(string(out)), "src", "encoding"))
 	e.Setenv("NODEDB", nodedb)
 	return nil
+}
+
+// standby URL NODE DIR follows the node's archive into DIR until all is applied.
+func standby(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: standby URL NODE DIR")
+	}
+	ctx := context.Background()
+	store, _, err := archive.OpenStore(ctx, args[0])
+	ts.Check(err)
+	a, err := archive.Open(store, args[1])
+	ts.Check(err)
+	_, err = pitr.Follow(ctx, []*archive.Archive{a}, ts.MkAbs(args[2]), &pitr.FollowOptions{Once: true})
+	ts.Check(err)
+	ts.Check(store.Close())
 }

@@ -51,12 +51,12 @@ func runScan(c *cli.Call) (err error) {
 	if o.To, err = keyFlag(c, "to"); err != nil {
 		return err
 	}
-	s, err := openNode(c, opening{})
+	s, err := openReading(c)
 	if err != nil {
 		return err
 	}
 	defer s.closeInto(&err)
-	scan, err := s.db().Scan(c.Context(), o)
+	scan, err := s.Scan(c.Context(), o)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/node"
+)
+
+// standbyWait is how long a verb waits for a follower that applies something.
+const standbyWait = 10 * time.Second
+
+// keyReader is what reading verbs ask, of a node or a standby.
+type keyReader interface {
+	Lookup(ctx context.Context, key []byte) (node.Entry, error)
+	Scan(ctx context.Context, o node.ScanOptions) (*node.Scanner, error)
+}
+
+// reading is an open node, or an open standby.
+type reading struct {
+	keyReader
+	standby *node.Standby // nil for a node
+	close   func() error
+}
+
+// openReading opens the node, or the standby, of --dir for reading.
+func openReading(c *cli.Call) (*reading, error) {
+	s, err := openNode(c, opening{})
+	if err == nil {
+		return &reading{keyReader: s.db(), close: s.Close}, nil
+	}
+	if !errors.Is(err, node.ErrStandby) {
+		return nil, err
+	}
+	sb, err := openStandby(c)
+	if err != nil {
+		return nil, err
+	}
+	return &reading{keyReader: sb.Tenant(uint32(c.Uint("tenant"))), standby: sb, close: sb.Close}, nil
+}
+
+func openStandby(c *cli.Call) (*node.Standby, error) {
+	ctx, cancel := context.WithTimeout(c.Context(), standbyWait)
+	defer cancel()
+	return node.OpenStandby(ctx, c.String("dir"), &node.Options{Logger: c.Log})
+}
+
+// closeInto closes what is read and keeps the first error of the verb.
+func (r *reading) closeInto(err *error) {
+	if cerr := r.close(); *err == nil && cerr != nil {
+		*err = fmt.Errorf("close: %w", cerr)
+	}
+}
