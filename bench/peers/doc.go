@@ -1,0 +1,14 @@
+// Command peers compares the archive and the restore with those of other
+// databases, which are programs of their own: Litestream (SQLite) on an S3
+// server, pgBackRest (PostgreSQL 15) on a file system. Both sides get the same
+// data on the same machine in the same run, in turns: ours, theirs, theirs,
+// ours. It prints a table of ratios.
+//
+//	cd bench && go run ./peers litestream
+//	cd bench && go run ./peers pgbackrest
+//
+// It needs, besides Go: for litestream the sqlite3 program; for pgbackrest the
+// Debian packages postgresql-15 and pgbackrest, and, when it runs as root, the
+// user postgres that the former makes. Litestream, MinIO and our own commands are
+// built from source, which takes some minutes the first time.
+package main
