@@ -5,18 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
 
-const (
-	litestreamModule = "github.com/benbjohnson/litestream/cmd/litestream@v0.5.18"
-	accessKey        = "nodedb-bench"
-	secretKey        = "nodedb-bench-secret"
-)
+const litestreamModule = "github.com/benbjohnson/litestream/cmd/litestream@v0.5.18"
 
 // litestream compares the time that it takes to restore the same row changes
 // from the same S3 server.
@@ -32,8 +26,7 @@ func litestream(ctx context.Context, r *rig) (err error) {
 	if err := writeRows(r.path("rows.jsonl"), r.path("rows.sql"), "pragma busy_timeout=5000; pragma synchronous=normal;", r.changes); err != nil {
 		return err
 	}
-	keys := []string{"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey}
-	archive := "s3://bench/ours?region=us-east-1&s3ForcePathStyle=true&endpoint=http://" + addr
+	keys, archive := minioKeys(), minioURL(addr, "ours")
 	if _, err := r.commandAs(ctx, nil, keys, r.ours("nodedb"), "load", "--dir", r.path("node"), "--archive", archive, r.path("rows.jsonl")); err != nil {
 		return err
 	}
@@ -53,38 +46,6 @@ func litestream(ctx context.Context, r *rig) (err error) {
 		return err
 	}
 	return r.print(row{"restore", "≥ 3×", "changes", float64(r.changes)})
-}
-
-// startMinIO gives the address of an S3 server with a bucket "bench".
-func startMinIO(ctx context.Context, r *rig) (addr string, stop func() error, err error) {
-	tests, err := filepath.Abs("../internal/servertest")
-	if err != nil {
-		return "", nil, err
-	}
-	program, err := r.commandAs(ctx, nil, []string{"CGO_ENABLED=0"}, "go", "-C", tests, "tool", "-n", "github.com/minio/minio")
-	if err != nil {
-		return "", nil, err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	addr = l.Addr().String()
-	if err := errors.Join(l.Close(), os.MkdirAll(r.path("minio", "bench"), 0o755)); err != nil {
-		return "", nil, err
-	}
-	stop, err = r.background([]string{"MINIO_ROOT_USER=" + accessKey, "MINIO_ROOT_PASSWORD=" + secretKey, "MINIO_BROWSER=off", "MINIO_UPDATE=off"},
-		r.path("minio.log"), strings.TrimSpace(program), "server", "--quiet", "--address", addr, r.path("minio"))
-	if err != nil {
-		return "", nil, err
-	}
-	for range 300 {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			return addr, stop, c.Close()
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	return "", nil, errors.Join(errors.New("MinIO does not answer"), stop())
 }
 
 // replicate writes the rows with Litestream beside, until it has them all.

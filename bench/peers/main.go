@@ -44,9 +44,9 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	compare, ok := map[string]func(context.Context, *rig) error{"litestream": litestream, "pgbackrest": pgbackrest}[flags.Arg(0)]
+	compare, ok := map[string]func(context.Context, *rig) error{"litestream": litestream, "pgbackrest": pgbackrest, "minio": minio}[flags.Arg(0)]
 	if !ok || flags.NArg() != 1 {
-		return errors.New("name one peer: litestream or pgbackrest")
+		return errors.New("name one: litestream, pgbackrest or minio")
 	}
 	r := &rig{changes: *changes, pairs: *pairs, times: map[string][]time.Duration{}}
 	if r.dir, err = os.MkdirTemp(*dir, "nodedb-peers-"); err != nil {
