@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	r.bin = filepath.Join(r.dir, "bin")
-	if _, err := r.command(ctx, "go", "-C", "..", "build", "-o", r.bin+"/", "./cmd/..."); err != nil {
+	if _, err := r.commandAs(ctx, nil, []string{"CGO_ENABLED=0"}, "go", "-C", "..", "build", "-o", r.bin+"/", "./cmd/..."); err != nil {
 		return err
 	}
 	return compare(ctx, r)
