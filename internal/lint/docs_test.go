@@ -189,6 +189,20 @@ func TestLaws(t *testing.T) {
 	}
 }
 
+// The tests that docs/testing.md names are there.
+func TestNamedTests(t *testing.T) {
+	named := testsByLaw(t)
+	all := lawTest.FindAllStringSubmatch(readDoc(t, "docs/testing.md"), -1)
+	if len(all) < 20 {
+		t.Errorf("docs/testing.md names %d tests", len(all))
+	}
+	for _, m := range all {
+		if _, ok := named[m[1]+"."+m[2]]; !ok {
+			t.Errorf("docs/testing.md: there is no test %s in %s", m[2], m[1])
+		}
+	}
+}
+
 // testsByLaw gives for each test, as directory.Name, the laws that its comments
 // name.
 func testsByLaw(t *testing.T) map[string][]int {
