@@ -63,7 +63,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-func client(t *testing.T) *minio.Client {
+func client(t testing.TB) *minio.Client {
 	t.Helper()
 	c, err := minio.New(strings.TrimPrefix(server.Endpoint, "http://"), &minio.Options{Creds: credentials.NewStaticV4(AccessKey, SecretKey, "")})
 	if err != nil {
@@ -75,7 +75,7 @@ func client(t *testing.T) *minio.Client {
 var buckets atomic.Int64
 
 // bucket makes a fresh one.
-func bucket(t *testing.T) string {
+func bucket(t testing.TB) string {
 	t.Helper()
 	name := fmt.Sprintf("test-%d", buckets.Add(1))
 	if err := client(t).MakeBucket(t.Context(), name, minio.MakeBucketOptions{}); err != nil {
