@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -35,13 +36,16 @@ type RewrapInfo struct {
 	There    int64 `json:"there"`     // were there for them already, and proven
 	Retired  int64 `json:"retired"`   // deleted
 	Retained int64 `json:"retained"`  // not deleted, by the store's refusal
+	Failed   int64 `json:"failed"`    // contents that no object gave: see RewrapError
 }
 
 // Rewrap makes all of an archive readable for r: it decrypts each object that
 // is encrypted for others, with the archive's identities, proves the content by
 // the hash in the name, and creates a new object of the same content. Nothing
 // is overwritten, and an object is deleted (Retire) only when the new one is
-// proven. It may be stopped and run again anywhere: what is there is found.
+// proven. It may be stopped and run again anywhere: what is there is found. What
+// is damaged, or opens for none of the identities, stays as it is, and is in the
+// *RewrapError at the end; trouble of the store ends it at once.
 func (a *Archive) Rewrap(ctx context.Context, r *Recipients, opts *RewrapOptions) (RewrapInfo, error) {
 	w := &rewrap{a: a, to: r}
 	if opts != nil {
@@ -65,6 +69,9 @@ func (a *Archive) Rewrap(ctx context.Context, r *Recipients, opts *RewrapOptions
 		return RewrapInfo{}, err
 	}
 	err := w.run(ctx)
+	if err == nil && w.failed.Load() > 0 {
+		err = &RewrapError{Failed: w.failed.Load(), Errs: w.errs}
+	}
 	return w.info(), err
 }
 
@@ -77,7 +84,10 @@ type rewrap struct {
 	work []rewrapItem
 	have map[Key][]Key // by content: what is there for the new recipients
 
-	objects, created, createdBytes, there, retired, retained atomic.Int64
+	mu   sync.Mutex
+	errs []error // at most rewrapErrsMax
+
+	objects, created, createdBytes, there, retired, retained, failed atomic.Int64
 }
 
 // rewrapItem is one content and its objects for other recipients.
@@ -89,7 +99,7 @@ type rewrapItem struct {
 }
 
 func (w *rewrap) info() RewrapInfo {
-	return RewrapInfo{w.objects.Load(), w.created.Load(), w.createdBytes.Load(), w.there.Load(), w.retired.Load(), w.retained.Load()}
+	return RewrapInfo{w.objects.Load(), w.created.Load(), w.createdBytes.Load(), w.there.Load(), w.retired.Load(), w.retained.Load(), w.failed.Load()}
 }
 
 // survey lists what is there.
@@ -154,7 +164,7 @@ func (w *rewrap) item(ctx context.Context, it *rewrapItem) error {
 	if there {
 		w.there.Add(1)
 	} else if err := w.again(ctx, it); err != nil {
-		return err
+		return w.setAside(ctx, err)
 	}
 	// Crash here: both are there; the next run proves the new one and goes on.
 	if w.Retire {
@@ -166,6 +176,25 @@ func (w *rewrap) item(ctx context.Context, it *rewrapItem) error {
 		w.Progress(w.info())
 	}
 	return nil
+}
+
+// setAside goes on after trouble of one content, which keeps its old objects.
+func (w *rewrap) setAside(ctx context.Context, err error) error {
+	if ctx.Err() != nil || !unusable(err) {
+		return err
+	}
+	w.failed.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.errs) < rewrapErrsMax {
+		w.errs = append(w.errs, err)
+	}
+	return nil
+}
+
+// unusable tells errors of an object from those of the store.
+func unusable(err error) bool {
+	return errors.Is(err, ErrKeyMissing) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrVersion)
 }
 
 // proven tells whether an earlier run brought the content.
@@ -222,7 +251,7 @@ func (w *rewrap) again(ctx context.Context, it *rewrapItem) error {
 		if err == nil {
 			return nil
 		}
-		if !errors.Is(err, ErrKeyMissing) && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNotFound) {
+		if !unusable(err) {
 			return err
 		}
 		if worst == nil || errors.Is(worst, ErrKeyMissing) {

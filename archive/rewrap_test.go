@@ -94,6 +94,27 @@ func TestRewrapDiesAnywhere(t *testing.T) {
 	}
 }
 
+// What cannot be read again stays and is named; all else is done.
+func TestRewrapGoesOnAfterDamage(t *testing.T) {
+	pub1, id1 := newKey(t)
+	pub2, id2 := newKey(t)
+	r, _ := rewrapRig(t, pub1)
+	bad := r.rec.created("/wal/")[1]
+	s := damagedStore{Store: kept{r.rec}, part: bad}
+	info, err := reader(t, s, id1).Rewrap(t.Context(), recipients(t, pub2), &archive.RewrapOptions{Retire: true, Plain: true})
+	re, ok := errors.AsType[*archive.RewrapError](err)
+	if !ok || re.Failed != 1 || !errors.Is(err, archive.ErrCorrupt) || !strings.Contains(err.Error(), bad) || info.Failed != 1 {
+		t.Fatalf("rewrap: %+v, %v", info, err)
+	}
+	if info.New != 3 || info.Retired != 3 {
+		t.Errorf("rewrap: %+v, want 3 new and 3 retired", info)
+	}
+	if _, err := r.rec.Stat(t.Context(), bad); err != nil {
+		t.Errorf("the damaged object is gone: %v", err)
+	}
+	r.eachOpens(id1.Join(id2))
+}
+
 // openWhole reads a content for who may open one of its copies.
 func openWhole(t *testing.T, a *archive.Archive, k archive.ObjKey) (int64, error) {
 	t.Helper()

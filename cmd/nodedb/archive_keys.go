@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -119,6 +120,7 @@ func runArchiveRewrap(c *cli.Call) error {
 	defer stores.Close()
 	began := time.Now()
 	var all []archive.RewrapInfo
+	var failed error
 	for _, a := range archives {
 		if err := c.CheckNode(a); err != nil {
 			return err
@@ -126,24 +128,28 @@ func runArchiveRewrap(c *cli.Call) error {
 		info, err := a.Rewrap(c.Context(), to, &archive.RewrapOptions{
 			Retire: c.Bool("retire"), Plain: c.Bool("plain"), Parallel: c.Int("parallel"), Logger: c.Log,
 		})
-		if err != nil {
-			return err
+		if _, ok := errors.AsType[*archive.RewrapError](err); err != nil && !ok {
+			return cli.Hint(err, "what is done stays: run the same command again to go on")
 		}
+		failed = errors.Join(failed, err)
 		all = append(all, info)
 	}
 	doc := struct {
 		ID     string               `json:"id"`
 		Stores []archive.RewrapInfo `json:"stores"`
 	}{to.ID().String(), all}
-	return c.Answer(doc, func(w io.Writer) error {
-		for i, info := range all {
-			_, err := fmt.Fprintf(w, "%s: %d objects of others; %d new for %s (%s), %d there already, %d deleted, %d kept by the store, in %s\n",
-				archives[i].Store().URL(), info.Objects, info.New, doc.ID, cli.FormatSize(info.NewBytes), info.There,
-				info.Retired, info.Retained, cli.FormatDuration(time.Since(began)))
-			if err != nil {
-				return err
-			}
+	err = c.Answer(doc, func(w io.Writer) error { return writeRewraps(w, archives, all, doc.ID, time.Since(began)) })
+	return errors.Join(err, failed)
+}
+
+func writeRewraps(w io.Writer, archives []*archive.Archive, all []archive.RewrapInfo, id string, took time.Duration) error {
+	for i, info := range all {
+		_, err := fmt.Fprintf(w, "%s: %d objects of others; %d new for %s (%s), %d there already, %d deleted, %d kept by the store, %d failed, in %s\n",
+			archives[i].Store().URL(), info.Objects, info.New, id, cli.FormatSize(info.NewBytes), info.There,
+			info.Retired, info.Retained, info.Failed, cli.FormatDuration(took))
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
