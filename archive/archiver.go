@@ -64,6 +64,7 @@ type ArchiverOptions struct {
 	BackoffMax     time.Duration    // default 30s
 	BreakerTrips   int              // failures in a row that open a store's circuit; default 5
 	MemoryBytes    int64            // compressed bytes held at a time, all stores; default 128 MiB
+	CatchUpRate    int64            // bytes read in a second to bring a store what it missed; 0: no limit
 	Logger         *slog.Logger     // default discards
 	Clock          func() time.Time // default time.Now; timestamps only
 	Rand           io.Reader        // seeds the jitter; default crypto/rand
@@ -131,6 +132,7 @@ func (o *ArchiverOptions) validate() error {
 	bad(o.JournalDir == "", "archiver needs a journal directory")
 	bad(o.Parallel < 1 || o.Parallel > parallelMax, "parallel uploads %d outside 1 to %d", o.Parallel, parallelMax)
 	bad(o.BudgetBytes < 0, "budget of %d bytes", o.BudgetBytes)
+	bad(o.CatchUpRate < 0, "catch-up rate of %d bytes", o.CatchUpRate)
 	bad(o.MemoryBytes < 0, "memory of %d bytes", o.MemoryBytes)
 	bad(o.Policy > Shed, "unknown policy %d", o.Policy)
 	bad(o.AttemptTimeout < 0, "attempt timeout %v", o.AttemptTimeout)
@@ -177,6 +179,9 @@ func NewArchiver(opts *ArchiverOptions) (*Archiver, error) {
 	for _, s := range a.stores {
 		for range o.Parallel {
 			a.wg.Go(s.run)
+		}
+		if a.siblings() {
+			a.wg.Go(s.catchUp)
 		}
 	}
 	return a, nil

@@ -178,7 +178,7 @@ func (s *storeRun) listSpans(ctx context.Context, from wal.LSN) ([]span, error) 
 
 // settleSpans takes in what the listing showed.
 func (s *storeRun) settleSpans(ctx context.Context, spans []span) error {
-	upTo, known := s.a.journal.archivedUpTo(s.url)
+	upTo, known := s.a.journal.upTo(s.url)
 	m := s.match(spans)
 	if err := s.judge(ctx, m.odd); err != nil {
 		return err
@@ -186,7 +186,8 @@ func (s *storeRun) settleSpans(ctx context.Context, spans []span) error {
 	s.a.mu.Lock()
 	defer s.a.mu.Unlock()
 	s.present, s.ahead = m.present, m.ahead
-	s.holes = missing(spans, upTo, known, s.a.track.from)
+	s.lack(missing(spans, upTo, known, s.a.track.from))
+	s.a.advance()
 	return nil
 }
 

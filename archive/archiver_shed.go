@@ -39,7 +39,7 @@ func (a *Archiver) mustShed() bool {
 		return false
 	}
 	if wait := time.Until(a.shedDue); wait > 0 {
-		a.stores[0].wakeAt(a.shedDue) // any timer of ours will do
+		a.wakeAt(&a.shedTimer, a.shedDue)
 		return false
 	}
 	return true

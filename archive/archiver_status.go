@@ -91,10 +91,9 @@ func (a *Archiver) Close(ctx context.Context) error {
 	a.closed = true
 	a.cancel()
 	for _, s := range a.stores {
-		if s.timer != nil {
-			s.timer.Stop()
-		}
+		stopTimers(s.timer, s.lag.timer)
 	}
+	stopTimers(a.shedTimer)
 	a.wake()
 	a.mu.Unlock()
 	if werr := a.join(); werr != nil {
@@ -102,6 +101,14 @@ func (a *Archiver) Close(ctx context.Context) error {
 	}
 	a.journal.close()
 	return err
+}
+
+func stopTimers(timers ...*time.Timer) {
+	for _, t := range timers {
+		if t != nil {
+			t.Stop()
+		}
+	}
 }
 
 // drained tells whether all that can be archived now is. mu is held.
@@ -160,6 +167,11 @@ type StoreStatus struct {
 	QueuedBytes int64   `json:"queued_bytes"`
 	InFlight    int     `json:"in_flight"`
 	Circuit     string  `json:"circuit"` // "closed", "open", "half-open" or "fenced"
+	// What the store lacks and the node's log no longer has: Missing LSNs from
+	// MissingFrom on. It is copied from another store.
+	Missing     uint64  `json:"missing,omitempty"`
+	MissingFrom wal.LSN `json:"missing_from,omitempty"`
+	CatchingUp  bool    `json:"catching_up,omitempty"` // a copy is under way
 	LastError   string  `json:"last_error,omitempty"`
 	counters
 }
@@ -175,7 +187,9 @@ type counters struct {
 	Collisions    int64     `json:"collisions"` // objects that were there already
 	LocalErrors   int64     `json:"local_errors"`
 	Shed          int64     `json:"shed"`
-	Gaps          int64     `json:"gaps"` // gap objects created
+	Gaps          int64     `json:"gaps"`         // gap objects created
+	Copied        int64     `json:"copied"`       // objects that were brought from another store
+	CopiedBytes   int64     `json:"copied_bytes"` // and their bytes
 	LastSuccess   time.Time `json:"last_success,omitzero"`
 	LastFailure   time.Time `json:"last_failure,omitzero"`
 }
@@ -205,7 +219,10 @@ func (s *storeRun) status() StoreStatus {
 	st := StoreStatus{
 		URL: s.url, Optional: s.Optional, Archived: s.archived,
 		InFlight: s.inFlight, Circuit: "closed", counters: s.counters,
-		Queued: len(s.holes),
+		Queued: len(s.holes), Missing: s.lag.lsns(), CatchingUp: s.lag.busy,
+	}
+	if len(s.lag.ranges) > 0 {
+		st.MissingFrom = s.lag.ranges[0].first
 	}
 	for _, it := range s.a.track.items[s.done:] {
 		if !it.at[s.index].done() {

@@ -19,7 +19,8 @@ type storeRun struct {
 
 	ready    bool  // epoch and holes are settled
 	settling bool  // a worker is at that
-	holes    []gap // LSNs before the first item that this store lacks
+	holes    []gap // LSNs before the first item that this store lacks and nobody else may have
+	lag      lag   // what only another store may have
 	// present are the segments that were found in the store at the start; a
 	// create that would only be answered with ErrExists is left out. By content:
 	// the names that it has there.
@@ -28,7 +29,8 @@ type storeRun struct {
 
 	done       int     // items before it are done here
 	loose      int     // items before it are releasable here
-	archived   wal.LSN // last LSN of the items before done
+	reached    wal.LSN // last LSN of the items before done
+	archived   wal.LSN // the same, or what comes before the lag
 	releasable wal.LSN // last LSN of the items before loose
 	marked     wal.LSN // archived, as the journal knows it
 
@@ -56,9 +58,10 @@ type job struct {
 func (s *storeRun) advance() {
 	items := s.a.track.items
 	for len(s.holes) == 0 && s.done < len(items) && items[s.done].at[s.index].done() {
-		s.archived = items[s.done].seg.Last
+		s.reached = items[s.done].seg.Last
 		s.done++
 	}
+	s.archived = s.lag.limit(s.reached)
 	for s.loose < len(items) && items[s.loose].at[s.index].releasable() {
 		s.releasable = items[s.loose].seg.Last
 		s.loose++
@@ -82,7 +85,7 @@ func (s *storeRun) do(j job) error {
 	case j.settle:
 		return s.settle()
 	case j.hole != nil:
-		return s.declare(j.hole.first, j.hole.last, "not in the node's WAL when it started")
+		return s.declare(j.hole.first, j.hole.last, missingAtReason)
 	case j.p.state == shed:
 		return s.declareItem(j.it, j.p.reason)
 	case j.p.state == uploaded:
@@ -105,7 +108,7 @@ func (s *storeRun) take() (job, bool) {
 			s.inFlight++
 			return j, true
 		}
-		s.wakeAt(due)
+		a.wakeAt(&s.timer, due)
 		a.work.Wait()
 	}
 }
@@ -113,7 +116,7 @@ func (s *storeRun) take() (job, bool) {
 // pick chooses the oldest work that is due, or says when some will be.
 func (s *storeRun) pick(now time.Time) (j job, due time.Time, ok bool) {
 	items := s.a.track.items[s.done:]
-	if len(items) == 0 && len(s.holes) == 0 {
+	if len(items) == 0 && len(s.holes) == 0 && (s.ready || len(s.lag.ranges) == 0) {
 		return job{}, due, false
 	}
 	if now.Before(s.openUntil) {
@@ -146,17 +149,17 @@ func (s *storeRun) pick(now time.Time) (j job, due time.Time, ok bool) {
 	return job{}, due, false
 }
 
-// wakeAt makes take look again at due; zero is never.
-func (s *storeRun) wakeAt(due time.Time) {
+// wakeAt makes whoever waits for work look again at due; zero is never.
+func (a *Archiver) wakeAt(timer **time.Timer, due time.Time) {
 	if due.IsZero() {
 		return
 	}
 	wait := max(time.Until(due), 0)
-	if s.timer == nil {
-		s.timer = time.AfterFunc(wait, s.a.poke)
+	if *timer == nil {
+		*timer = time.AfterFunc(wait, a.poke)
 		return
 	}
-	s.timer.Reset(wait)
+	(*timer).Reset(wait)
 }
 
 // finish takes the outcome of a job in.
@@ -185,6 +188,10 @@ func (s *storeRun) finish(j job, err error) {
 		j.p.busy = false
 		if j.p.shed && !j.p.done() {
 			j.p.state, j.p.shed, j.p.due = shed, false, time.Time{}
+		}
+		if j.p.gone && !j.p.done() {
+			j.p.gone = false
+			s.miss(j.it)
 		}
 	}
 	a.advance()
@@ -243,7 +250,7 @@ func doubled(n, first int) bool {
 func (s *storeRun) failLocal(j job, err *localError) {
 	o := &s.a.opts
 	if j.it.seg.Last <= s.a.track.truncated {
-		j.p.giveUp("truncated before it was archived here")
+		s.miss(j.it)
 		return
 	}
 	s.lastErr, s.LastFailure = err, o.Clock()
@@ -306,7 +313,7 @@ func (a *Archiver) Kick() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range a.stores {
-		s.openUntil, s.failures = time.Time{}, 0
+		s.openUntil, s.failures, s.lag.due = time.Time{}, 0, time.Time{}
 		for _, it := range a.track.items[s.done:] {
 			it.at[s.index].due = time.Time{}
 		}

@@ -35,16 +35,17 @@ type Archiver struct {
 	stalled    atomic.Pointer[StalledError]
 	fence      atomic.Pointer[FencedError]
 
-	mu       sync.Mutex
-	work     *sync.Cond // on mu: something for a worker or the keeper may have changed
-	rand     *mrand.Rand
-	changed  chan struct{} // closed and replaced when a waiter should look again
-	draining bool          // no Add any more
-	closed   bool          // workers end
-	notify   bool          // OnAdvance is to be called
-	track    track
-	shedErr  error     // why the last shed could not be recorded
-	shedDue  time.Time // when to try again
+	mu        sync.Mutex
+	work      *sync.Cond // on mu: something for a worker or the keeper may have changed
+	rand      *mrand.Rand
+	changed   chan struct{} // closed and replaced when a waiter should look again
+	draining  bool          // no Add any more
+	closed    bool          // workers end
+	notify    bool          // OnAdvance is to be called
+	track     track
+	shedErr   error     // why the last shed could not be recorded
+	shedDue   time.Time // when to try again
+	shedTimer *time.Timer
 }
 
 // track is the list of segments that some store still needs, oldest first and
@@ -71,6 +72,7 @@ type progress struct {
 	state    state
 	busy     bool // a worker has it
 	shed     bool // given up while a worker had it: declare unless that worked
+	gone     bool // the WAL let go of it while a worker had it
 	recorded bool // the shed is durable: the WAL may be released
 	attempts int
 	due      time.Time
@@ -84,7 +86,7 @@ type upload struct {
 	proof proof
 }
 
-// state of an item in a store. Verified and declared are final.
+// state of an item in a store. Verified, declared and missed are final.
 type state uint8
 
 const (
@@ -93,9 +95,12 @@ const (
 	verified
 	shed     // given up; the gap object is still to be created
 	declared // the gap object is there
+	missed   // left to the copier
 )
 
-func (p *progress) done() bool { return p.state == verified || p.state == declared }
+func (p *progress) done() bool {
+	return p.state == verified || p.state == declared || p.state == missed
+}
 
 // releasable tells whether this store lets go of the local file.
 func (p *progress) releasable() bool {
@@ -190,7 +195,7 @@ func (a *Archiver) segmentItem(seg wal.Segment, key SegmentKey) *item {
 }
 
 // Truncated tells that the WAL no longer holds LSNs up to upTo. What a store
-// did not get by then it never will: that becomes a gap there.
+// did not get by then it gets from another store; what no store has becomes a gap.
 func (a *Archiver) Truncated(upTo wal.LSN) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -201,7 +206,7 @@ func (a *Archiver) Truncated(upTo wal.LSN) {
 			break
 		}
 		for i := range it.at {
-			it.at[i].giveUp("truncated before it was archived here")
+			a.stores[i].miss(it)
 			it.at[i].recorded = true // the missing file itself tells the next start
 		}
 	}
@@ -222,7 +227,8 @@ func (p *progress) giveUp(reason string) {
 // restart puts every watermark to where items begin. The caller holds mu.
 func (a *Archiver) restart() {
 	for _, s := range a.stores {
-		s.archived, s.releasable = a.track.from, a.track.from
+		s.reached, s.archived, s.releasable = a.track.from, a.track.from, a.track.from
+		s.expect()
 	}
 }
 

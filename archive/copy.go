@@ -33,7 +33,8 @@ type CopyOptions struct {
 	// not block.
 	Progress func(CopyProgress)
 
-	only func(Key) bool // nil: everything
+	only   func(Key) bool // nil: everything
+	memory *budget        // shared with others; nil: one of MemoryBytes
 }
 
 // CopyProgress is how far a copy is.
@@ -120,7 +121,10 @@ func Copy(ctx context.Context, from []*Archive, to Store, opts *CopyOptions) (*C
 	if len(from) == 0 {
 		return nil, errors.New("archive: copy from no store")
 	}
-	r := &copyRun{CopyOptions: o, from: from, to: to, nodeID: from[0].nodeID, memory: newBudget(o.MemoryBytes)}
+	r := &copyRun{CopyOptions: o, from: from, to: to, nodeID: from[0].nodeID, memory: o.memory}
+	if r.memory == nil {
+		r.memory = newBudget(o.MemoryBytes)
+	}
 	r.report = &CopyReport{NodeID: r.nodeID, To: to.URL(), From: []string{}, Problems: []CopyProblem{}}
 	for _, a := range from {
 		r.report.From = append(r.report.From, a.store.URL())

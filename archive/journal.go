@@ -28,6 +28,7 @@ const (
 	lineVerified  = "verified"  // Key is proven to be in the store
 	lineShed      = "shed"      // First to Last is given up for the store
 	lineDeclared  = "declared"  // the gap object of First to Last exists
+	lineMissed    = "missed"    // from First on the store lacks what the WAL no longer has
 	lineArchived  = "archived"  // all up to Last is in the store: truncatable for it
 )
 
@@ -218,6 +219,23 @@ func (j *journal) archivedUpTo(store string) (wal.LSN, bool) {
 	defer j.mu.Unlock()
 	l, ok := j.archived[store]
 	return l, ok
+}
+
+// upTo is up to where a store holds everything: its archived mark, or else what
+// comes before the first that it is known to lack, where nothing may be there at
+// all. False when the journal does not know.
+func (j *journal) upTo(store string) (upTo wal.LSN, known bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if upTo, known = j.archived[store]; known {
+		return upTo, true
+	}
+	for id, l := range j.entries {
+		if id.store == store && l.Kind == lineMissed && (!known || l.First <= upTo) {
+			upTo, known = l.First-1, true
+		}
+	}
+	return upTo, known
 }
 
 func (j *journal) close() {

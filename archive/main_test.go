@@ -3,7 +3,6 @@ package archive_test
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"testing"
 
@@ -13,9 +12,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The shared compressor makes its channels at first use. They must not
-	// belong to the synctest bubble of whichever test comes first.
-	if _, err := archive.Seal(io.Discard, bytes.NewReader(make([]byte, 1<<16))); err != nil {
+	// The shared compressor and decompressor make their channels at first use.
+	// They must not belong to the synctest bubble of whichever test comes first.
+	var sealed bytes.Buffer
+	_, err := archive.Seal(&sealed, bytes.NewReader(make([]byte, 1<<16)))
+	if err == nil {
+		var s *archive.Sealed
+		if s, err = archive.OpenSealed(bytes.NewReader(sealed.Bytes()), int64(sealed.Len()), ""); err == nil {
+			_, err = s.ReadAt(make([]byte, 10), 0)
+		}
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -41,7 +41,8 @@ func (n *Node) startArchive() error {
 		Stores: n.opts.Stores, Epoch: info, From: from,
 		JournalDir: n.path(archiveDir), FS: n.opts.FS,
 		Parallel: n.opts.ArchiveParallel, BudgetBytes: n.opts.WALBudget, Policy: n.opts.OnArchiveStall,
-		Recipients: n.opts.Recipients, AllowPlain: n.opts.PlainArchive,
+		CatchUpRate: n.opts.CatchUpRate,
+		Recipients:  n.opts.Recipients, AllowPlain: n.opts.PlainArchive,
 		Logger: n.logger, Clock: n.opts.Clock,
 		OnAdvance: n.archiveAdvanced, OnShed: n.wasShed,
 	})

@@ -78,6 +78,9 @@ type Options struct {
 	PlainArchive bool
 	// ArchiveParallel is the number of uploads in flight per store.
 	ArchiveParallel int
+	// CatchUpRate bounds the bytes read in a second to bring a store what it
+	// missed while it was down. Zero: no limit.
+	CatchUpRate int64
 	// WALBudget is how many bytes of unarchived log are kept before
 	// OnArchiveStall applies. Zero: the archiver's default.
 	WALBudget      int64

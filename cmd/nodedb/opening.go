@@ -63,6 +63,7 @@ func tuningFlags() []ucli.Flag {
 		&ucli.DurationFlag{Name: "base-interval", Usage: "time between base backups; 0: only by nodedb backup"},
 		cli.SizeFlag("cache", node.CacheBytesDefault, "block cache"),
 		&ucli.IntFlag{Name: "archive-parallel", Usage: "`N` uploads at a time to each store (default 2)"},
+		cli.SizeFlag("catch-up-rate", 0, "bytes read in a second to bring a store what it missed; 0: no limit"),
 		cli.SizeFlag("wal-budget", 4<<30, "unarchived log that is kept before --on-archive-stall applies"),
 		&ucli.StringFlag{Name: "on-archive-stall", Value: "block", Usage: "`block` refuses writes, shed gives up the oldest log and records a gap"},
 	}
@@ -235,6 +236,7 @@ func tune(c *cli.Call, o *node.Options) error {
 	o.CheckpointInterval, o.CheckpointBytes = c.Duration("checkpoint-interval"), c.Size("checkpoint-size")
 	o.BaseInterval, o.CacheBytes = c.Duration("base-interval"), c.Size("cache")
 	o.ArchiveParallel, o.WALBudget = c.Int("archive-parallel"), c.Size("wal-budget")
+	o.CatchUpRate = c.Size("catch-up-rate")
 	for name, d := range map[string]time.Duration{"archive-timeout": o.ArchiveTimeout, "checkpoint-interval": o.CheckpointInterval} {
 		if d == 0 {
 			return cli.Usagef("--%s is 0, want a time like 30s, or a negative one for never", name)

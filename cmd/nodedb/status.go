@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/node/engine"
@@ -81,10 +82,18 @@ func writeStatus(w io.Writer, s node.Status, archived bool) error {
 			}
 		}
 		for _, st := range a.Stores {
-			rows = append(rows, []string{"store", strings.TrimSpace(fmt.Sprintf("%s: LSN %d, %d waiting %s", st.URL, st.Archived, st.Queued, st.LastError))})
+			rows = append(rows, []string{"store", strings.TrimSpace(fmt.Sprintf("%s: LSN %d, %d waiting%s %s", st.URL, st.Archived, st.Queued, lagText(&st), st.LastError))})
 		}
 	}
 	return cli.Table(w, rows)
+}
+
+// lagText says what a store is brought from the others.
+func lagText(st *archive.StoreStatus) string {
+	if st.Missing == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d LSNs from %d on to be copied from another store", st.Missing, st.MissingFrom)
 }
 
 // filesDoc is what can be said of a node that another process has open.
