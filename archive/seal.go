@@ -172,7 +172,7 @@ func sealHarder(frame int) bool { return frame%5 == 1 || frame%5 == 3 }
 // betterPays tries both on a sample: on digits that do not repeat the slower one
 // is the worse.
 func betterPays(raw []byte, buf *[]byte) bool {
-	const sampleBytes = 64 << 10
+	const sampleBytes = 16 << 10
 	if len(raw) > sampleBytes {
 		mid := (len(raw) - sampleBytes) / 2
 		raw = raw[mid : mid+sampleBytes]
