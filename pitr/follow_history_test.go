@@ -117,6 +117,10 @@ func TestFollow_Diverged(t *testing.T) {
 	if _, err := k.once(fs, keep); err == nil || !strings.Contains(err.Error(), "was not begun with timeline 1") {
 		t.Errorf("another idea of what is followed: %v", err)
 	}
+	// Its LSNs are above those of the other timeline too.
+	if p := k.promoted(only); p.Reached.Timeline != 1 || p.Timeline != 3 {
+		t.Errorf("promoted from timeline 1: %+v", p)
+	}
 	p, err := Promote(t.Context(), nil, standbyDir, &PromoteOptions{Restore: *k.options(fs, nil), AsIs: true})
 	check(t, err)
 	if want := k.model[Position{Timeline: 1, LSN: applied}]; p.Digest != want.digest() || p.Reached.LSN != applied || p.Reached.Timeline != 1 {
@@ -253,6 +257,58 @@ func TestFollow_FromPacks(t *testing.T) {
 	k.follows(fs, 1, l.last)
 	if p := k.promoted(fs); len(p.ProvenBy) != 1 {
 		t.Errorf("proven by %q, want the digest record behind the last change", p.ProvenBy)
+	}
+}
+
+// A digest proves the promoted state only if nothing changed behind it.
+func TestPromote_Proof(t *testing.T) {
+	for name, write := range map[string]func(*life){
+		"":                   func(l *life) { l.put("a", "1"); l.publish(); l.put("b", "2") },
+		"of another segment": func(l *life) { l.put("a", "1"); l.publish(); l.seal(); l.put("b", "2") },
+		"a digest record":    func(l *life) { l.put("a", "1"); l.seal(); l.publish(); l.seal(); l.point("p") },
+	} {
+		k := newKit(t, t.Context(), newMemStore())
+		l := k.begin()
+		write(l)
+		l.end()
+		fs := newDataFS(t)
+		k.follows(fs, 1, l.last)
+		if p := k.promoted(fs); (name == anyDigestRecord) != (len(p.ProvenBy) == 1 && p.ProvenBy[0] == name) || len(p.ProvenBy) > 1 {
+			t.Errorf("%q: proven by %q", name, p.ProvenBy)
+		}
+	}
+}
+
+// What one of two stores lacks the other gives; one that is down is said to be.
+func TestFollow_TwoStores(t *testing.T) {
+	first, second := &countStore{memStore: newMemStore()}, &countStore{memStore: newMemStore()}
+	k := newKit(t, t.Context(), first)
+	l := k.begin()
+	l.put("a", "1")
+	l.seal()
+	second.memStore.objects = first.memStore.clone().objects
+	fs := newDataFS(t)
+	other, err := archive.Open(second, kitNode)
+	check(t, err)
+	once := func() (*FollowStatus, error) {
+		return Follow(t.Context(), []*archive.Archive{k.arch, other}, standbyDir, &FollowOptions{Restore: *k.options(fs, crashOptions()), Once: true})
+	}
+	_, err = once()
+	check(t, err)
+	l.put("b", "2")
+	l.seal()
+	moved := first.keys("wal/")[1]
+	second.objects[moved] = first.objects[moved]
+	delete(first.objects, moved)
+	l.put("c", "3")
+	l.end()
+	st, err := once()
+	check(t, err)
+	k.standsAt(fs, st, 1, l.last)
+	second.down.Store(true)
+	st, err = once()
+	if ExitCode(err) != ExitUnreachable || st.Applied != l.last {
+		t.Errorf("with one store down: %v, %+v", err, st)
 	}
 }
 
