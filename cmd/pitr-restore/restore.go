@@ -59,10 +59,9 @@ func runRestore(c *cli.Call) error {
 	if c.Bool("follow") {
 		return runFollow(c, dir, opts)
 	}
-	for _, name := range []string{"interval", "gap-timeout", "once"} {
-		if c.IsSet(name) {
-			return cli.Usagef("--%s goes with --follow", name)
-		}
+	// The times may stand in a configuration that both ways share.
+	if c.Bool("once") {
+		return cli.Usagef("--once goes with --follow")
 	}
 	plan, stores, err := makePlan(c)
 	if err != nil {
