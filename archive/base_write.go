@@ -122,6 +122,9 @@ func WriteBase(ctx context.Context, s Store, in BaseInput, opts *BaseOptions) (B
 	if err != nil {
 		return BaseInfo{}, err
 	}
+	if w.guard, err = BeginBase(ctx, s, m.NodeID, m.Key(), m.Epoch, o.Clock); err != nil {
+		return BaseInfo{}, err
+	}
 	if err := w.known(ctx); err != nil {
 		return BaseInfo{}, err
 	}
@@ -142,6 +145,7 @@ type baseWriter struct {
 	store  Store
 	in     BaseInput
 	memory *budget
+	guard  *BaseGuard
 	there  map[ObjKey]int64 // sealed bytes of the objects in the store
 	// encrypted are those of them that are, by content.
 	encrypted map[ObjKey][]ObjKey
@@ -273,6 +277,9 @@ func (w *baseWriter) sendFile(ctx context.Context, dir string, id uint16, f *Man
 	// What was encrypted for others is sent again: a base must not need keys
 	// that were taken out of use before it.
 	if obj, ok := w.Known.find(url, file); ok && obj.key.Age.Recipients == w.Recipients.ID() && w.there[obj.key] == obj.sealedBytes {
+		if err := w.guard.Use(obj.key); err != nil {
+			return err
+		}
 		f.fill(obj)
 		w.step(f)
 		return nil
@@ -366,9 +373,12 @@ func (w *baseWriter) create(ctx context.Context, k ObjKey, obj *sealedObject) (k
 	ctx, cancel := context.WithTimeout(ctx, w.AttemptTimeout+time.Duration(obj.size>>20)*time.Second)
 	defer cancel()
 	if known, ok := w.findEncrypted(ctx, k); ok {
-		return known, nil
+		return known, w.guard.Use(known.key)
 	}
 	k.Age = obj.age
+	if err := w.guard.Use(k); err != nil {
+		return knownObject{}, err
+	}
 	full := Join(w.in.Epoch.NodeID, k)
 	err := ErrExists
 	if _, ok := w.there[k]; !ok {
@@ -468,6 +478,9 @@ func (w *baseWriter) finish(ctx context.Context, m *Manifest) error {
 	}
 	if len(data) > manifestBytesMax {
 		return fmt.Errorf("archive: base manifest of %d bytes is above the limit of %d", len(data), manifestBytesMax)
+	}
+	if err := w.guard.Finish(); err != nil {
+		return err
 	}
 	// Crash here: no manifest, no base.
 	if err := createSmall(ctx, w.store, Join(m.NodeID, m.Key()), data); err != nil {

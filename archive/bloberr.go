@@ -81,13 +81,15 @@ func classOfCode(err error) error {
 		return ErrThrottled
 	case "XMinioStorageFull", "InsufficientStorage", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded":
 		return ErrStoreFull
+	case "retentionPolicyNotMet", "objectUnderActiveHold", "BlobImmutableDueToPolicy", "BlobImmutableDueToLegalHold":
+		return ErrRetained
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "AccessDenied":
 		return ErrDenied
 	}
 	return nil
 }
 
-// errorCode is the code that a cloud's answer names, empty when there is none.
+// errorCode is the code or reason that a cloud's answer names, empty when there is none.
 func errorCode(err error) string {
 	var coded interface{ ErrorCode() string } // S3
 	if errors.As(err, &coded) {
@@ -96,6 +98,22 @@ func errorCode(err error) string {
 	var azure *azcore.ResponseError
 	if errors.As(err, &azure) {
 		return azure.ErrorCode
+	}
+	return googleReason(err)
+}
+
+// googleReason is the reason of an answer of GCS that its status alone, 403,
+// does not tell apart; empty for all others.
+func googleReason(err error) string {
+	var google *googleapi.Error
+	if !errors.As(err, &google) {
+		return ""
+	}
+	for _, e := range google.Errors {
+		switch e.Reason {
+		case "retentionPolicyNotMet", "objectUnderActiveHold":
+			return e.Reason
+		}
 	}
 	return ""
 }

@@ -82,6 +82,8 @@ type Catalog struct {
 	Proofs   []ProofEntry   // by timeline, LSN
 	// Recipients are the sets for which objects were encrypted; by id.
 	Recipients []RecipientsEntry
+	Begun      []BegunEntry // bases that were begun, finished or not; by timeline, LSN, id
+	Prunes     []PruneEntry // by sequence
 
 	// Foreign are objects below the node's prefix, outside obj/, that this
 	// program would not have named so. They are never touched. No more than a
@@ -163,6 +165,18 @@ type CatalogEntry struct {
 	Object
 }
 
+// BegunEntry is the announcement of a base.
+type BegunEntry struct {
+	BegunKey
+	Object
+}
+
+// PruneEntry is a record of the prune log.
+type PruneEntry struct {
+	PruneKey
+	Object
+}
+
 // RecipientsEntry is a set of recipients, with its object.
 type RecipientsEntry struct {
 	RecipientsKey
@@ -187,6 +201,8 @@ func (e IndexEntry) String() string      { return e.IndexKey.String() }
 func (e CatalogEntry) String() string    { return e.CatalogKey.String() }
 func (e ObjEntry) String() string        { return e.ObjKey.String() }
 func (e RecipientsEntry) String() string { return e.RecipientsKey.String() }
+func (e BegunEntry) String() string      { return e.BegunKey.String() }
+func (e PruneEntry) String() string      { return e.PruneKey.String() }
 
 // objPrefix holds most objects and tells a catalog nothing.
 const objPrefix = "obj/"
@@ -306,6 +322,10 @@ func (c *Catalog) add(k Key, o Object) {
 		c.Ledgers = append(c.Ledgers, LedgerEntry{k, o})
 	case ProofKey:
 		c.Proofs = append(c.Proofs, ProofEntry{k, o})
+	case BegunKey:
+		c.Begun = append(c.Begun, BegunEntry{k, o})
+	case PruneKey:
+		c.Prunes = append(c.Prunes, PruneEntry{k, o})
 	case EpochKey:
 		c.Claims = append(c.Claims, EpochEntry{k, o})
 	case RecipientsKey:

@@ -32,6 +32,9 @@ func (a *Archive) readPacks(ctx context.Context, c *Catalog) error {
 		own[k] = append(own[k], i)
 	}
 	for i, x := range indexes {
+		if x == nil && errors.Is(problems[i], ErrNotFound) {
+			continue // gone since it was listed, or since a snapshot named it
+		}
 		if x == nil {
 			c.Problems = append(c.Problems, problems[i])
 			continue

@@ -29,6 +29,9 @@ func goldens() map[string]any {
 		"proof.json": &ProofInfo{Version: 1, NodeID: "n1", ID: "a1", Target: "latest", Seed: 7, Timeline: 2, LSN: 100, Time: goldenTime,
 			Verdict: VerdictEqual, Digest: strings.Repeat("ab", 32), Entries: 7, Published: strings.Repeat("ab", 32), Sources: []string{"base"},
 			BaseLSN: 90, Segments: 3, Records: 10, Bytes: 4000, Seconds: 1.5, Stores: []string{"mem://"}, Tool: "pitr-restore 1", Host: "h", StartedAt: goldenTime},
+		"begun.json": &BaseBegun{Version: 1, NodeID: "n1", Epoch: 3, BegunAt: goldenTime},
+		"prune.json": &PruneRecord{Version: 1, NodeID: "n1", Seq: 7, Kind: PruneSweep, ID: "00112233445566778899aabbccddeeff", Host: "h", At: goldenTime, Policy: "keep the last 3",
+			Objects: []PruneObject{{Key: "pin/audit.json", Bytes: 9, Stored: goldenTime, MD5: strings.Repeat("ef", 16), Reason: "expired"}}, Voided: []string{"pin/b.json"}},
 		"manifest.json": &Manifest{Version: 1, NodeID: "n1", ID: "0123456789abcdef", Timeline: 2, Epoch: 3, LSN: 100, Time: goldenTime,
 			Digest: strings.Repeat("ab", 32), Entries: 7, CreatedAt: goldenTime,
 			VShards: []ManifestVShard{{ID: 0, Applied: 90, Files: []ManifestFile{{Name: "000004.sst", Bytes: 3000,
@@ -44,6 +47,12 @@ func decodeGolden(name string, data []byte) (any, error) {
 	case "gap.json":
 		g, err := decodeGap(data, "n1", GapKey{Timeline: 2, First: 5, Last: 9})
 		return &g, err
+	case "begun.json":
+		b, err := decodeBegun(data, "n1")
+		return &b, err
+	case "prune.json":
+		r, err := decodePrune(data, "n1", 7)
+		return &r, err
 	case "pin.json":
 		p, err := decodePin(data, "n1", "audit")
 		return &p, err
@@ -78,7 +87,7 @@ func TestGoldenObjects(t *testing.T) {
 // FuzzObjects: no input panics a decoder, and what one accepts it writes back
 // so that it is read as the same.
 func FuzzObjects(f *testing.F) {
-	names := []string{"epoch.json", "gap.json", "pin.json", "manifest.json", "proof.json"}
+	names := []string{"epoch.json", "gap.json", "pin.json", "manifest.json", "proof.json", "begun.json", "prune.json"}
 	for i, name := range names {
 		data, err := os.ReadFile(filepath.Join("testdata", "v1", name))
 		if err != nil {

@@ -158,6 +158,7 @@ type copyRun struct {
 	// Set by list, then read only.
 	items []*copyItem
 	there map[string]Object // of the target, by path below the node's prefix
+	guard *BaseGuard        // nil: no base is copied
 
 	mu       sync.Mutex // guards what is below
 	report   *CopyReport
@@ -167,6 +168,9 @@ type copyRun struct {
 
 func (r *copyRun) run(ctx context.Context) error {
 	if err := r.list(ctx); err != nil {
+		return err
+	}
+	if err := r.announce(ctx); err != nil {
 		return err
 	}
 	r.ok = make(map[string]bool, len(r.items))
@@ -191,13 +195,16 @@ func (r *copyRun) item(ctx context.Context, it *copyItem) error {
 	var done bool
 	err := r.again(ctx, func() error { return r.complete(ctx, it) })
 	if err == nil {
+		err = r.guarded(it.key)
+	}
+	if err == nil {
 		done, err = r.bring(ctx, it)
 	}
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case it.phase <= phaseEpoch || Retryable(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrFenced) || errors.Is(err, errTarget):
+	case it.phase <= phaseEpoch || Retryable(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrFenced) || errors.Is(err, ErrPruning) || errors.Is(err, errTarget):
 		// Without all epochs what a fenced writer sent would pass for history.
 		return fmt.Errorf("copy %s: %w", it.path, err)
 	default:

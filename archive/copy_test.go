@@ -69,13 +69,17 @@ func catalogOf(t *testing.T, s archive.Store) *archive.Catalog {
 	return c
 }
 
-// objectsOf is everything in a store, by key.
+// objectsOf is everything in a store that a copy brings, by key: announcements
+// of bases are each store's own.
 func objectsOf(t *testing.T, s archive.Store) map[string]string {
 	t.Helper()
 	out := make(map[string]string)
 	for o, err := range s.List(context.Background(), "", "") {
 		if err != nil {
 			t.Fatal(err)
+		}
+		if strings.Contains(o.Key, "/begun/") {
+			continue
 		}
 		out[o.Key] = string(content(t, s, o.Key))
 	}

@@ -18,9 +18,11 @@
 //	nodedb/v1/<node>/wal/<timeline8>/<first16>-<last16>-<epoch8>-<sha16>.wal.zst[.<recips8>.<md516>.age]
 //	nodedb/v1/<node>/pack/<timeline8>/<first16>-<last16>-<sha16>.pack.zst[.<recips8>.<md516>.age]  many small segments
 //	nodedb/v1/<node>/base/<timeline8>/<lsn16>-<id>/manifest.json
+//	nodedb/v1/<node>/begun/<timeline8>/<lsn16>-<id>.json        a base under way: what it may name must stay
 //	nodedb/v1/<node>/obj/<sha256>[.zst][.<recips8>.<md516>.age] content of bases
 //	nodedb/v1/<node>/gap/<timeline8>/<first16>-<last16>.json    declared lost
 //	nodedb/v1/<node>/pin/<name>.json                            not to be pruned
+//	nodedb/v1/<node>/prune/<seq16>.json                         what retention marked, deletes and did
 //	nodedb/v1/<node>/keys/<recips8>.json                        public keys that objects are encrypted for
 //	nodedb/v1/<node>/index/<timeline8>/<first16>-<last16>-<sha16>.parquet
 //	nodedb/v1/<node>/catalog/<timeline8>/<seq16>.json.zst

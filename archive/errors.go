@@ -22,6 +22,9 @@ var (
 	ErrThrottled = errors.New("archive: store throttles requests")
 	// ErrDenied: credentials or permissions do not allow the request.
 	ErrDenied = errors.New("archive: access denied by store")
+	// ErrRetained: the store keeps the object by a rule of its own (Object
+	// Lock, a retention policy, a legal hold) and will not delete it yet.
+	ErrRetained = errors.New("archive: object is retained by its store")
 	// ErrStoreFull: the store has no room.
 	ErrStoreFull = errors.New("archive: store is full")
 	// ErrCold: the object is in a storage class that cannot be read now.

@@ -91,6 +91,16 @@ type BaseKey struct {
 	ID       string // 1 to 32 characters of a-z and 0-9
 }
 
+// BegunKey names the announcement of a base that is under way.
+type BegunKey struct {
+	Timeline wal.Timeline
+	LSN      wal.LSN
+	ID       string // as in the BaseKey that is to come
+}
+
+// PruneKey names one record of the log of what retention decided and did.
+type PruneKey struct{ Seq uint64 } // from 1, without holes
+
 // ObjKey names content by its SHA-256 before compression.
 type ObjKey struct {
 	SHA256 [32]byte
@@ -168,6 +178,14 @@ func SegmentPrefix(tl wal.Timeline) string { return fmt.Sprintf("wal/%08x/", uin
 func (k BaseKey) String() string {
 	return fmt.Sprintf("base/%08x/%016x-%s/manifest.json", uint32(k.Timeline), uint64(k.LSN), k.ID)
 }
+
+// String is "begun/<timeline8>/<lsn16>-<id>.json".
+func (k BegunKey) String() string {
+	return fmt.Sprintf("begun/%08x/%016x-%s.json", uint32(k.Timeline), uint64(k.LSN), k.ID)
+}
+
+// String is "prune/<seq16>.json".
+func (k PruneKey) String() string { return fmt.Sprintf("prune/%016x.json", k.Seq) }
 
 // String is "obj/<sha256>[.zst][.<recips8>.<md516>.age]".
 func (k ObjKey) String() string {

@@ -79,6 +79,16 @@ func parseKey(path string) (Key, string) {
 			return nil, "does not end with .json"
 		}
 		return PinKey{Name: name}, ""
+	case "begun":
+		b := BegunKey{Timeline: f.timeline(), LSN: wal.LSN(f.hex(16))}
+		f.literal("-")
+		id, _, _ := strings.Cut(f.rest, ".")
+		b.ID = f.take(len(id))
+		f.literal(".json")
+		k = b
+	case "prune":
+		k = PruneKey{Seq: f.hex(16)}
+		f.literal(".json")
 	case "index":
 		i := IndexKey{Timeline: f.timeline()}
 		i.First, i.Last = f.span()

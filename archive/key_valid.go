@@ -75,6 +75,15 @@ func (k BaseKey) valid() error {
 	return nil
 }
 
+func (k BegunKey) valid() error { return BaseKey(k).valid() }
+
+func (k PruneKey) valid() error {
+	if k.Seq == 0 {
+		return errZeroSeq
+	}
+	return nil
+}
+
 func (k ObjKey) valid() error {
 	if !k.Age.valid() {
 		return errNoRecipients

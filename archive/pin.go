@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	pinVersion  = 1
+	pinVersion  = 2 // 1 had no expiry, no hold and no Only
 	pinBytesMax = 64 << 10
 )
 
@@ -25,6 +25,21 @@ type PinInfo struct {
 	LSN       wal.LSN      `json:"lsn"` // the oldest LSN that must stay restorable
 	Reason    string       `json:"reason,omitempty"`
 	CreatedAt time.Time    `json:"created_at"`
+
+	// Only keeps LSN itself, not what was written after it.
+	Only bool `json:"only,omitempty"`
+	// ExpiresAt is when the pin no longer counts; zero: never.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// Hold is a legal hold: it never expires, and RemovePin leaves it alone.
+	Hold bool `json:"hold,omitempty"`
+}
+
+// ErrHeld: a pin is a legal hold, which is released on purpose only.
+var ErrHeld = errors.New("archive: pin is a legal hold")
+
+// Expired tells whether the pin no longer counts.
+func (p *PinInfo) Expired(now time.Time) bool {
+	return !p.Hold && !p.ExpiresAt.IsZero() && !now.Before(p.ExpiresAt)
 }
 
 func (p *PinInfo) valid() error {
@@ -35,13 +50,18 @@ func (p *PinInfo) valid() error {
 		return errors.New("timeline 0")
 	case p.LSN == 0:
 		return errors.New("LSN 0")
+	case p.Hold && !p.ExpiresAt.IsZero():
+		return errors.New("a legal hold has no expiry")
 	}
 	return PinKey{Name: p.Name}.valid()
 }
 
 // WritePin creates a pin. ErrExists when a different pin has the name.
 func WritePin(ctx context.Context, s Store, p PinInfo) error {
-	p.Version = pinVersion
+	p.Version = 1
+	if p.Only || p.Hold || !p.ExpiresAt.IsZero() {
+		p.Version = pinVersion // a program that does not know these fields must not pass over them
+	}
 	if err := p.valid(); err != nil {
 		return fmt.Errorf("archive: invalid pin: %w", err)
 	}
@@ -106,13 +126,17 @@ func ReadPins(ctx context.Context, s Store, nodeID string) ([]PinInfo, error) {
 	return out, nil
 }
 
-// RemovePin takes a pin off; ErrNotFound when there is none of that name.
-func RemovePin(ctx context.Context, s Store, nodeID, name string) error {
-	k := PinKey{Name: name}
-	if err := ValidKey(k); err != nil {
+// RemovePin takes a pin off; ErrNotFound when there is none of that name,
+// ErrHeld when it is a legal hold and release does not say so.
+func RemovePin(ctx context.Context, s Store, nodeID, name string, release bool) error {
+	p, err := ReadPin(ctx, s, nodeID, name)
+	if err != nil {
 		return err
 	}
-	if err := s.Delete(ctx, Join(nodeID, k)); err != nil {
+	if p.Hold && !release {
+		return fmt.Errorf("remove pin %q: %w: %s", name, ErrHeld, p.Reason)
+	}
+	if err := s.Delete(ctx, Join(nodeID, PinKey{Name: name})); err != nil {
 		return fmt.Errorf("remove pin %q: %w", name, err)
 	}
 	return nil

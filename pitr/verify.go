@@ -71,14 +71,15 @@ type VerifyReport struct {
 	// finished, or by pruning that was not. They do no harm.
 	Unused int `json:"unused_objects"`
 
-	Fast      bool `json:"fast"`                 // nothing was read
-	Compared  int  `json:"compared"`             // fast: the store's sum is the recorded one
-	SizeOnly  int  `json:"compared_size_only"`   // fast: the store reports no sum
-	FirstSeen int  `json:"first_seen"`           // fast: nothing was recorded to compare with
-	Unopened  int  `json:"encrypted_unopened"`   // no identity opens them: their bytes are those of the name, what is in them is not known
-	Recent    int  `json:"verified_recently"`    // left out by OlderThan
-	Left      int  `json:"left_for_later"`       // the budget was spent
-	Gone      int  `json:"gone_since_last_time"` // in the ledger and no longer listed: pruned, or lost
+	Fast      bool `json:"fast"`                   // nothing was read
+	Compared  int  `json:"compared"`               // fast: the store's sum is the recorded one
+	SizeOnly  int  `json:"compared_size_only"`     // fast: the store reports no sum
+	FirstSeen int  `json:"first_seen"`             // fast: nothing was recorded to compare with
+	Unopened  int  `json:"encrypted_unopened"`     // no identity opens them: their bytes are those of the name, what is in them is not known
+	Recent    int  `json:"verified_recently"`      // left out by OlderThan
+	Left      int  `json:"left_for_later"`         // the budget was spent
+	Gone      int  `json:"gone_since_last_time"`   // in the ledger, no longer listed, and not pruned
+	Pruned    int  `json:"pruned_since_last_time"` // in the ledger, no longer listed, and in the prune log
 
 	Duration time.Duration `json:"duration_ns"`
 }
@@ -100,6 +101,7 @@ type verifier struct {
 	lines   map[string]archive.LedgerLine // by key below the node's prefix
 	checked map[string]bool               // in this run
 	listed  map[string]bool               // set before any object is read
+	pruned  map[string]bool               // the same; by the prune log
 	saved   time.Time
 	saving  sync.Mutex
 	sums    *sumStore
@@ -122,7 +124,7 @@ func Verify(ctx context.Context, a *archive.Archive, opts *VerifyOptions) (*Veri
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{src: src, heads: make(map[string]head),
+	v := &verifier{src: src, heads: make(map[string]head), pruned: make(map[string]bool),
 		report: &VerifyReport{NodeID: a.NodeID(), Store: a.Store().URL(), Problems: []Problem{}}}
 	if opts != nil {
 		v.opts = *opts
@@ -153,6 +155,9 @@ func (v *verifier) run(ctx context.Context, h *history) error {
 	c := v.src.catalogs[0]
 	for _, err := range c.Problems {
 		v.problem("", err)
+	}
+	if err := v.retention(ctx, c); err != nil {
+		return err
 	}
 	if err := v.loadLedger(ctx); err != nil {
 		return err

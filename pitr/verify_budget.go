@@ -339,6 +339,8 @@ func (e *LedgerError) Unwrap() error { return e.Err }
 func (v *verifier) finishLedger(ctx context.Context, err error) error {
 	for key, line := range v.lines {
 		switch {
+		case !v.listed[key] && v.pruned[key]:
+			v.report.Pruned++
 		case !v.listed[key]:
 			v.report.Gone++
 		case !v.checked[key] && line.Problem != "":

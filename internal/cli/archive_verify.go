@@ -155,8 +155,11 @@ func writeBudget(r *pitr.VerifyReport) [][]string {
 	if r.Left > 0 {
 		rows = append(rows, []string{"left", Plural(r.Left, "object") + " for the next run: the budget is spent"})
 	}
+	if r.Pruned > 0 {
+		rows = append(rows, []string{"pruned", Plural(r.Pruned, "object") + " since the last time"})
+	}
 	if r.Gone > 0 {
-		rows = append(rows, []string{"gone", Plural(r.Gone, "object") + " of the ledger no longer listed: pruned, or lost"})
+		rows = append(rows, []string{"gone", Plural(r.Gone, "object") + " of the ledger no longer listed, and no prune record names it"})
 	}
 	return rows
 }
