@@ -37,6 +37,8 @@ type Explanation struct {
 	// Otherwise is what the stores that answer would say alone, when one does not.
 	Otherwise string `json:"otherwise,omitempty"`
 	Plan      *Plan  `json:"plan,omitempty"`
+	// Prune says who took it away; nil when no prune record does.
+	Prune *PruneNote `json:"prune,omitempty"`
 }
 
 // Explain makes the plan and turns a refusal into an answer. Errors are only
@@ -64,7 +66,28 @@ func Explain(ctx context.Context, archives []*archive.Archive, t Target) (*Expla
 		out.Choices = e.Choices
 	}
 	out.Verdict = verdict(err, out.ExitCode)
-	return out, nil
+	return out, out.pruned(ctx, archives)
+}
+
+// pruned asks the prune log why a target is not there any more.
+func (e *Explanation) pruned(ctx context.Context, archives []*archive.Archive) error {
+	lsn, tl := e.Target.LSN, e.Target.Timeline
+	switch e.Verdict {
+	case Pruned, Hole, Between, TooEarly:
+	default:
+		return nil
+	}
+	if lsn == 0 && e.Nearest != nil && e.Nearest.After != nil {
+		lsn, tl = e.Nearest.After.LSN-1, e.Nearest.After.Timeline // a time: the last LSN before what is left
+	}
+	if lsn == 0 {
+		return nil
+	}
+	note, err := prunedFor(ctx, archives, tl, lsn)
+	if err == nil && note != nil {
+		e.Verdict, e.Prune = Pruned, note
+	}
+	return err
 }
 
 func verdict(err error, exit int) Verdict {

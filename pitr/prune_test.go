@@ -175,7 +175,7 @@ func TestPrune(t *testing.T) {
 		t.Errorf("verify after a prune: %v, %+v", err, rep)
 	}
 	e, err := Explain(t.Context(), k.archives(), Target{LSN: bases[0]})
-	if err != nil || e.Verdict != Pruned {
+	if err != nil || e.Verdict != Pruned || e.Prune == nil || e.Prune.Policy != keep.String() || !strings.HasPrefix(e.Prune.Key, "wal/") {
 		t.Errorf("explain: %+v, %v", e, err)
 	}
 }

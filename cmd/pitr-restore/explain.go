@@ -68,7 +68,9 @@ func refusal(e *pitr.Explanation) []string {
 		fmt.Sprintf("The target, %s, cannot be reached: %s.", e.Target, e.Reason),
 		fmt.Sprintf("A restore to it would end with exit code %d (%s).", e.ExitCode, cli.Code(e.ExitCode)),
 	}
-	if a := advice[e.Verdict]; a != "" {
+	if p := e.Prune; p != nil {
+		out = append(out, fmt.Sprintf("It was pruned on %s from %s, by the policy %q: %s.", cli.FormatTime(p.At), p.Store, p.Policy, p.Key))
+	} else if a := advice[e.Verdict]; a != "" {
 		out = append(out, a)
 	}
 	if e.Otherwise != "" {
