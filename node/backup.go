@@ -39,6 +39,7 @@ func (n *Node) backup(ctx context.Context) (archive.BaseInfo, error) {
 	if err != nil {
 		return archive.BaseInfo{}, fmt.Errorf("base backup: %w", err)
 	}
+	n.writeSnapshots(ctx)
 	n.logger.Info("base backup", "lsn", info.LSN, "new_bytes", info.NewBytes, "files", info.Files)
 	return info, nil
 }

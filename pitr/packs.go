@@ -47,6 +47,43 @@ func (s *sources) expect(segments []PlanSegment) {
 	}
 }
 
+// packedRequests is what one segment costs that is read out of a pack by range:
+// the table of frames, then its frames.
+const packedRequests = 2
+
+// tally counts what the segments of a plan cost: a pack of which at least half is
+// wanted is one object and one request, whatever it holds.
+func (s *sources) tally(pl *Plan) {
+	s.expect(pl.Segments)
+	o := (*Options)(nil).withDefaults()
+	seen := make(map[string]bool)
+	for _, ps := range pl.Segments {
+		pl.Bytes += ps.Bytes
+		var e archive.SegmentEntry
+		if len(ps.Stores) > 0 {
+			if entries := s.entriesOf(ps.Stores[0], ps.Key); len(entries) > 0 {
+				e = entries[0]
+			}
+		}
+		whole := e.Packed != nil && s.worthIt(o, ps.Stores[0], e.Packed)
+		if whole || e.PackedOnly {
+			if key := e.Packed.Pack.Object.Key; !seen[key] {
+				seen[key] = true
+				pl.Objects++
+				if whole {
+					pl.Requests++
+				}
+			}
+			if !whole {
+				pl.Requests += packedRequests
+			}
+			continue
+		}
+		pl.Objects++
+		pl.Requests++
+	}
+}
+
 // entriesOf are the objects of one store that hold a segment.
 func (s *sources) entriesOf(store int, key string) []archive.SegmentEntry {
 	name, err := segmentKey(key)

@@ -46,6 +46,15 @@ func TestRestoreFromPacks(t *testing.T) {
 		}
 		return archivetest.None
 	})
+	plan, err := NewPlan(t.Context(), k.over(t, f).archives(), Target{Latest: true})
+	check(t, err)
+	reads = 0
+	_, err = Restore(t.Context(), plan, "/data/node", k.options(newStageFS(t), nil))
+	check(t, err)
+	if plan.Objects != 2 || plan.Requests != reads {
+		t.Errorf("the plan says %d objects and %d requests; it was a pack and a segment in %d reads", plan.Objects, plan.Requests, reads)
+	}
+	reads = 0
 	k.over(t, f).mustRestore(Target{Latest: true}, nil)
 	if reads > 12 {
 		t.Errorf("a restore of %d segments made %d reads, want at most 12", len(ends), reads)

@@ -360,19 +360,17 @@ func (p *planner) addGaps(at resolved) {
 // finish adds up.
 func (p *planner) finish(ctx context.Context, at resolved) error {
 	pl := p.plan
-	for _, s := range pl.Segments {
-		pl.Bytes += s.Bytes
-		pl.Objects++
-	}
+	p.src.tally(pl)
 	if pl.Proof != nil {
 		pl.Bytes += pl.Proof.Bytes
 		pl.Objects++
+		pl.Requests++
 	}
 	if pl.Base != nil {
 		pl.Bytes += pl.Base.Bytes
 		pl.Objects += 1 + pl.Base.Objects
+		pl.Requests += 1 + pl.Base.Objects
 	}
-	pl.Requests = pl.Objects
 	pl.estimate()
 	if err := pl.findCold(ctx); err != nil {
 		return err

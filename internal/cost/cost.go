@@ -51,6 +51,9 @@ func Of(name string, f Facts, c Class, ch Change) Estimate {
 	}
 	puts, reads := perDay*monthDays, perDay*monthDays*readsPerPut
 	kept, bytes := perDay*days, bytesPerDay*days
+	if ch.ArchiveTimeout == 0 && f.LogObjects > 0 { // merged as they are
+		kept, bytes = float64(f.LogObjects)*days/f.Days, float64(f.LogBytes)*days/f.Days
+	}
 	behind := float64(f.RestoreObjects)
 	if ch.Compact {
 		merged := max(1, bytesPerDay/mergedBytes) // a day's are merged at least daily
