@@ -13,11 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/archive/archivetest"
 	"github.com/nodedb-go/nodedb/archive/retain"
 	"github.com/nodedb-go/nodedb/wal"
-	"pgregory.net/rapid"
 )
 
 // agedStore is a memStore that tells when an object was stored, by a clock of
