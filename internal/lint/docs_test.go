@@ -156,7 +156,7 @@ const lawsMax = 14
 
 var (
 	lawRow  = regexp.MustCompile(`(?m)^\| (\d+) \|.*$`)
-	lawTest = regexp.MustCompile("`([a-z0-9/]+)\\.((?:Test|Fuzz)[A-Za-z0-9_]+)`")
+	lawTest = regexp.MustCompile("`([a-z0-9/-]+)\\.((?:Test|Fuzz)[A-Za-z0-9_]+)`")
 	lawText = regexp.MustCompile(`(?i)laws? \d+(?:(?:,| and|, law|, and)? \d+)*`)
 	number  = regexp.MustCompile(`\d+`)
 )
