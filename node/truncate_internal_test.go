@@ -102,8 +102,9 @@ func TestTruncate_OneBadUpload(t *testing.T) {
 // Law 6: an upload whose acknowledgement is lost is found to be there, and counts
 // then.
 func TestTruncate_LostAck(t *testing.T) {
-	lose := func(op archivetest.Op, key string, n int) archivetest.Fault {
-		if op == archivetest.OpCreate && isSegment(key) && n%2 == 0 {
+	var creates atomic.Int32
+	lose := func(op archivetest.Op, key string, _ int) archivetest.Fault {
+		if op == archivetest.OpCreate && isSegment(key) && creates.Add(1)%2 == 1 {
 			return archivetest.LostAck
 		}
 		return archivetest.None
