@@ -51,10 +51,6 @@ const archiveRow = "archiving on against off, writers: %d"
 var archiveGroup = group{
 	rows: []string{fmt.Sprintf(archiveRow, 64), fmt.Sprintf(archiveRow, 256)},
 	run: func(b *bench, want func(string) bool) ([]Row, error) {
-		dir, err := b.freshDir("store")
-		if err != nil {
-			return nil, err
-		}
 		warm := call{Op: "warm"}
 		var rows []Row
 		for _, writers := range []int{64, 256} {
@@ -64,6 +60,10 @@ var archiveGroup = group{
 			}
 			c := call{Op: "put", Clients: writers, Keys: b.scale(1_000_000)}
 			off, err := b.best(candidates("node"), c, warm)
+			if err != nil {
+				return rows, err
+			}
+			dir, err := b.freshDir("store") // each node its own
 			if err != nil {
 				return rows, err
 			}
