@@ -114,15 +114,20 @@ func OpenContext(ctx context.Context, dir string, options *Options) (_ *Node, er
 		}
 	}()
 	detach := context.AfterFunc(ctx, func() { n.cancel(context.Cause(ctx)) })
+	defer detach()
+	// The background comes last: an Open that fails has none that uses its stores.
+	goOn := func() error {
+		if !detach() {
+			return context.Cause(ctx)
+		}
+		return nil
+	}
 	for _, step := range []func() error{
-		n.openDir, n.openShards, n.openLog, n.recover, n.startArchive, n.startLog, n.startCores, n.startBackground,
+		n.openDir, n.openShards, n.openLog, n.recover, n.startArchive, n.startLog, n.startCores, goOn, n.startBackground,
 	} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("open node %s: %w", dir, err)
 		}
-	}
-	if !detach() {
-		return nil, fmt.Errorf("open node %s: %w", dir, context.Cause(ctx))
 	}
 	return n, nil
 }
