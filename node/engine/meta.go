@@ -1,15 +1,12 @@
 package engine
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -80,54 +77,11 @@ func (m *Meta) validate() error {
 // ReadMeta reads the node.json of dir. Errors: ErrNotANode when there is none,
 // ErrNewerFormat, *MetaError, and those of the file system.
 func ReadMeta(fs vfs.FS, dir string) (*Meta, error) {
-	path := fs.PathJoin(dir, MetaFile)
-	f, err := fs.Open(path)
-	if errors.Is(err, errNotExist) {
-		return nil, fmt.Errorf("%w: %s has no %s", ErrNotANode, dir, MetaFile)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", MetaFile, err)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, metaBytesMax+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return decodeMeta(path, data)
+	return readDocument[Meta](fs, dir, MetaFile, metaFormat, "%w: %s has no %s")
 }
 
 func decodeMeta(path string, data []byte) (*Meta, error) {
-	if err := checkFormat(path, data, metaFormat); err != nil {
-		return nil, err
-	}
-	m := new(Meta)
-	if err := json.Unmarshal(data, m); err != nil {
-		return nil, &MetaError{Path: path, Err: fmt.Errorf("not valid: %w", err)}
-	}
-	if err := m.validate(); err != nil {
-		return nil, &MetaError{Path: path, Err: err}
-	}
-	return m, nil
-}
-
-// checkFormat refuses a document that is too long, or whose format decides that
-// the rest cannot be understood.
-func checkFormat(path string, data []byte, known int) error {
-	if len(data) > metaBytesMax {
-		return &MetaError{Path: path, Err: fmt.Errorf("larger than %d bytes", metaBytesMax)}
-	}
-	var head struct {
-		Format *int `json:"format"`
-	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return &MetaError{Path: path, Err: fmt.Errorf("not valid: %w", err)}
-	}
-	switch {
-	case head.Format == nil || *head.Format < 1:
-		return &MetaError{Path: path, Err: errors.New("not valid: no format")}
-	case *head.Format > known:
-		return fmt.Errorf("%w: %s has format %d, this version reads %d", ErrNewerFormat, path, *head.Format, known)
-	}
-	return nil
+	return decodeDocument[Meta](path, data, metaFormat)
 }
 
 // WriteMeta writes node.json in dir, durably: after a crash it is the old file or
@@ -135,16 +89,5 @@ func checkFormat(path string, data []byte, known int) error {
 func WriteMeta(fs vfs.FS, dir string, m *Meta) error {
 	c := *m
 	c.Format = metaFormat
-	path := fs.PathJoin(dir, MetaFile)
-	if err := c.validate(); err != nil {
-		return &MetaError{Path: path, Err: err}
-	}
-	data, err := json.MarshalIndent(&c, "", "  ")
-	if err != nil {
-		return &MetaError{Path: path, Err: err}
-	}
-	if err := durable.WriteFile(fs, dir, MetaFile, append(data, '\n')); err != nil {
-		return fmt.Errorf("write %s: %w", MetaFile, err)
-	}
-	return nil
+	return writeDocument(fs, dir, MetaFile, &c)
 }

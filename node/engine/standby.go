@@ -1,15 +1,12 @@
 package engine
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/nodedb-go/nodedb/internal/durable"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -59,33 +56,11 @@ func (s *Standby) validate() error {
 // ReadStandby reads the standby.json of dir. Errors: ErrNotANode when there is
 // none, ErrNewerFormat, *MetaError, and those of the file system.
 func ReadStandby(fs vfs.FS, dir string) (*Standby, error) {
-	path := fs.PathJoin(dir, StandbyFile)
-	f, err := fs.Open(path)
-	if errors.Is(err, errNotExist) {
-		return nil, fmt.Errorf("%w, nor a standby: %s has no %s", ErrNotANode, dir, StandbyFile)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", StandbyFile, err)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, metaBytesMax+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return decodeStandby(path, data)
+	return readDocument[Standby](fs, dir, StandbyFile, standbyFormat, "%w, nor a standby: %s has no %s")
 }
 
 func decodeStandby(path string, data []byte) (*Standby, error) {
-	if err := checkFormat(path, data, standbyFormat); err != nil {
-		return nil, err
-	}
-	s := new(Standby)
-	if err := json.Unmarshal(data, s); err != nil {
-		return nil, &MetaError{Path: path, Err: fmt.Errorf("not valid: %w", err)}
-	}
-	if err := s.validate(); err != nil {
-		return nil, &MetaError{Path: path, Err: err}
-	}
-	return s, nil
+	return decodeDocument[Standby](path, data, standbyFormat)
 }
 
 // WriteStandby writes standby.json in dir, durably: after a crash it is the old
@@ -93,16 +68,5 @@ func decodeStandby(path string, data []byte) (*Standby, error) {
 func WriteStandby(fs vfs.FS, dir string, s *Standby) error {
 	c := *s
 	c.Format = standbyFormat
-	path := fs.PathJoin(dir, StandbyFile)
-	if err := c.validate(); err != nil {
-		return &MetaError{Path: path, Err: err}
-	}
-	data, err := json.MarshalIndent(&c, "", "  ")
-	if err != nil {
-		return &MetaError{Path: path, Err: err}
-	}
-	if err := durable.WriteFile(fs, dir, StandbyFile, append(data, '\n')); err != nil {
-		return fmt.Errorf("write %s: %w", StandbyFile, err)
-	}
-	return nil
+	return writeDocument(fs, dir, StandbyFile, &c)
 }
