@@ -3,9 +3,7 @@ package archive
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -42,20 +40,16 @@ func ReadPruneLog(ctx context.Context, s Store, nodeID string) (*PruneLog, error
 
 // Update reads what was appended since.
 func (l *PruneLog) Update(ctx context.Context, s Store) error {
-	prefix := NodePrefix(l.NodeID)
 	after := ""
 	if n := len(l.Records); n > 0 {
-		after = Join(l.NodeID, PruneKey{Seq: l.Records[n-1].Seq})
+		after = PruneKey{Seq: l.Records[n-1].Seq}.String()
 	}
 	var fresh []PruneLogged
-	for o, err := range s.List(ctx, prefix+"prune/", after) {
+	for o, err := range listKeys[PruneKey](ctx, s, l.NodeID, "prune/", after) {
 		if err != nil {
-			return fmt.Errorf("list prune records: %w", err)
+			return err
 		}
-		k, err := ParseKey(strings.TrimPrefix(o.Key, prefix))
-		if pk, ok := k.(PruneKey); ok && err == nil {
-			fresh = append(fresh, PruneLogged{PruneRecord: PruneRecord{Seq: pk.Seq}, Stored: o.ModTime})
-		}
+		fresh = append(fresh, PruneLogged{PruneRecord: PruneRecord{Seq: o.Key.Seq}, Stored: o.Object.ModTime})
 	}
 	err := forEach(ctx, len(fresh), func(ctx context.Context, i int) error {
 		r, err := ReadPrune(ctx, s, l.NodeID, fresh[i].Seq)

@@ -75,14 +75,7 @@ func pause(ctx context.Context, o *Options, attempt int) error {
 	if most <= 0 {
 		return nil
 	}
-	t := time.NewTimer(rand.N(most) + 1)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return sleep(ctx, rand.N(most)+1)
 }
 
 func (s *sources) segmentFrom(ctx context.Context, o *Options, d *decoder, i int, ps PlanSegment, store int) (*decoded, error) {
