@@ -80,10 +80,6 @@ func ReadMeta(fs vfs.FS, dir string) (*Meta, error) {
 	return readDocument[Meta](fs, dir, MetaFile, metaFormat, "%w: %s has no %s")
 }
 
-func decodeMeta(path string, data []byte) (*Meta, error) {
-	return decodeDocument[Meta](path, data, metaFormat)
-}
-
 // WriteMeta writes node.json in dir, durably: after a crash it is the old file or
 // the new one.
 func WriteMeta(fs vfs.FS, dir string, m *Meta) error {

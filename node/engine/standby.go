@@ -59,10 +59,6 @@ func ReadStandby(fs vfs.FS, dir string) (*Standby, error) {
 	return readDocument[Standby](fs, dir, StandbyFile, standbyFormat, "%w, nor a standby: %s has no %s")
 }
 
-func decodeStandby(path string, data []byte) (*Standby, error) {
-	return decodeDocument[Standby](path, data, standbyFormat)
-}
-
 // WriteStandby writes standby.json in dir, durably: after a crash it is the old
 // file or the new one.
 func WriteStandby(fs vfs.FS, dir string, s *Standby) error {
