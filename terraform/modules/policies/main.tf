@@ -111,7 +111,7 @@ locals {
         Sid      = "Delete"
         Effect   = "Allow"
         Action   = "s3:DeleteObject"
-        Resource = [for kind in ["wal", "pack", "base", "obj", "begun", "pin", "index", "verify"] : "${local.bucket_arn}/${var.root}*/${kind}/*"]
+        Resource = [for kind in ["wal", "pack", "base", "obj", "begun", "pin", "index", "catalog", "verify"] : "${local.bucket_arn}/${var.root}*/${kind}/*"]
       },
       local.list["reader"],
       local.no_overwrite,
