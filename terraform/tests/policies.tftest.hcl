@@ -136,7 +136,7 @@ run "pruner" {
 
   assert {
     condition = toset([for r in flatten([for s in jsondecode(output.pruner_json).Statement : s.Resource if s.Effect == "Allow" && s.Action == "s3:DeleteObject"]) : split("/", r)[5]]) == toset([
-    "wal", "pack", "base", "obj", "begun", "pin", "index", "verify"])
+    "wal", "pack", "base", "obj", "begun", "pin", "index", "catalog", "verify"])
     error_message = "a pruner deletes these kinds, and no epoch, gap, key, proof or mark"
   }
 
