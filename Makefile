@@ -57,7 +57,7 @@ fuzz:
 		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
 	done
 
-# About 40 minutes, on an otherwise idle machine. BENCH="-quick" is a first look
+# 30 to 45 minutes, on an otherwise idle machine. BENCH="-quick" is a first look
 # in five, BENCH="-only put" a part.
 bench:
 	@mkdir -p docs

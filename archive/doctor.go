@@ -80,6 +80,7 @@ func Examine(ctx context.Context, s, large Store) (*DoctorReport, error) {
 		d.race(ctx)
 		d.parts(ctx, large)
 		d.speed(ctx)
+		d.bucket(ctx)
 	}
 	d.remove(ctx)
 	for _, c := range d.report.Checks {

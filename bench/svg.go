@@ -9,8 +9,8 @@ import (
 
 // Geometry of the plot, in px.
 const (
-	plotWidth  = 920
-	labelWidth = 400
+	plotWidth  = 1000
+	labelWidth = 480
 	rightWidth = 150
 	rowHeight  = 26
 	headHeight = 64
@@ -46,9 +46,10 @@ func (r Row) advantage(ratio float64) float64 {
 	return ratio
 }
 
-// lessIsBetter holds for times and sizes.
+// lessIsBetter holds for times and sizes, and not for rates and ratios of
+// compression.
 func (r Row) lessIsBetter() bool {
-	return r.Measure != "ops/s" && !strings.HasSuffix(r.Measure, "rate kept")
+	return !strings.HasSuffix(r.Measure, "/s") && !strings.HasSuffix(r.Measure, "rate kept") && r.Measure != "ratio"
 }
 
 // drawSVG plots the rows: a bar from 1 to the advantage on a logarithmic axis,
@@ -85,7 +86,9 @@ func drawSVG(rep report) []byte {
 		}
 		at := x(math.Exp2(e))
 		fmt.Fprintf(&b, "<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>\n", class, at, at, headHeight-6, height-34)
-		fmt.Fprintf(&b, "<text class=\"small\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g×</text>\n", at, height-16, math.Exp2(e))
+		if int(e)%2 == 0 {
+			fmt.Fprintf(&b, "<text class=\"small\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", at, height-16, times(e))
+		}
 	}
 	for i, r := range rows {
 		drawRow(&b, r, headHeight+i*rowHeight, x)
@@ -113,6 +116,14 @@ func drawRow(b *bytes.Buffer, r Row, top int, x func(float64) float64) {
 		text += fmt.Sprintf(" (goal %.3g×)", r.advantage(r.Goal.Bound))
 	}
 	fmt.Fprintf(b, "<text x=\"%d\" y=\"%d\">%s</text>\n", plotWidth-rightWidth+12, middle+4, text)
+}
+
+// times is 2^e as people say it: 1/64×, 1×, 64×.
+func times(e float64) string {
+	if e < 0 {
+		return fmt.Sprintf("1/%g×", math.Exp2(-e))
+	}
+	return fmt.Sprintf("%g×", math.Exp2(e))
 }
 
 func escape(s string) string {

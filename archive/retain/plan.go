@@ -86,6 +86,9 @@ func (v *view) garbage(now time.Time, ds ...*Decision) (items []Item, kept map[s
 			}
 		}
 	}
+	for _, o := range v.superseded() {
+		add(o.Object, o.key, classLog, func(*Decision) (bool, string) { return false, o.why })
+	}
 	underWay := ""
 	for _, b := range c.Begun {
 		over := finished[archive.BaseKey(b.BegunKey)]

@@ -1,0 +1,34 @@
+package retain
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/nodedb-go/nodedb/archive"
+)
+
+// newestKept is how many catalog snapshots, and how many ledgers, stay. Each is
+// complete, and readers use the newest; the ones before it are there for when it
+// is damaged, and for readers that listed them a moment ago.
+const newestKept = 4
+
+type supersededObject struct {
+	archive.Object
+	key string // below the node's prefix
+	why string
+}
+
+// superseded are the catalog snapshots and ledgers behind the newest few. The
+// highest number always stays, so none is ever given twice.
+func (v *view) superseded() []supersededObject {
+	var out []supersededObject
+	catalogs := slices.SortedFunc(slices.Values(v.catalog.Catalogs), func(x, y archive.CatalogEntry) int { return cmp.Compare(y.Seq, x.Seq) })
+	for _, e := range catalogs[min(newestKept, len(catalogs)):] {
+		out = append(out, supersededObject{e.Object, e.String(), "newer catalog snapshots are there"})
+	}
+	ledgers := slices.SortedFunc(slices.Values(v.catalog.Ledgers), func(x, y archive.LedgerEntry) int { return cmp.Compare(y.Seq, x.Seq) })
+	for _, e := range ledgers[min(newestKept, len(ledgers)):] {
+		out = append(out, supersededObject{e.Object, e.String(), "newer ledgers are there"})
+	}
+	return out
+}
