@@ -48,13 +48,18 @@ lint:
 	$(GO) run $(GOLANGCI) run ./...
 	cd bench && $(GO) run $(GOLANGCI) run -c ../.golangci.yml ./...
 
-# Every fuzz target that the test binaries list, one after the other.
+# Every fuzz target, one after the other. Each package is built once, which for a
+# short run is most of the time.
 fuzz:
-	@set -e; list=$$($(GO) test -list '^Fuzz' ./...); \
-	echo "$$list" | awk '/^Fuzz/ { n[++k] = $$1 } $$1 == "ok" { for (i = 1; i <= k; i++) print $$2, n[i]; k = 0 }' | \
-	while read -r pkg name; do \
-		echo "== $$pkg $$name"; \
-		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+	@set -e; bin=$$(mktemp -d); trap 'rm -rf "$$bin"' EXIT; \
+	for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		pkg=$$($(GO) list $$dir); \
+		$(GO) test -c -fuzz . -o "$$bin/test" $$dir; \
+		for name in $$("$$bin/test" -test.list '^Fuzz'); do \
+			echo "== $$pkg $$name"; \
+			(cd $$dir && "$$bin/test" -test.run '^$$' -test.fuzz "^$$name\$$" -test.fuzztime $(FUZZTIME) \
+				-test.fuzzcachedir "$$($(GO) env GOCACHE)/fuzz/$$pkg"); \
+		done; \
 	done
 
 # 30 to 45 minutes, on an otherwise idle machine. BENCH="-quick" is a first look

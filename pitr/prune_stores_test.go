@@ -54,7 +54,11 @@ func TestPruneStoresTogether(t *testing.T) {
 	s, k0, bases := agedKit(t, t.Context())
 	needed := k0.contentsFrom(bases[2])
 	deleted := make(map[string]int)
-	for seed := range uint64(12) {
+	seeds := uint64(12)
+	if testing.Short() {
+		seeds = 3
+	}
+	for seed := range seeds {
 		x, y := s.split(rand.New(rand.NewPCG(seed, 1)))
 		for _, st := range []*agedStore{x, y} {
 			st.pass(2 * retain.DefaultAbandoned) // a base that is not whole in its own store is no longer spared for that
