@@ -33,7 +33,7 @@ run "writer" {
 
   assert {
     condition = alltrue([for s in jsondecode(output.writer_json["shop"]).Statement :
-    s.Effect == "Deny" || !anytrue([for a in flatten([s.Action]) : can(regex("Delete|\\*|Retention|LegalHold|Bypass|PutBucket|Lifecycle", a))])])
+    s.Effect == "Deny" || !anytrue([for a in flatten([s.Action]) : can(regex("Delete|\\*|Retention|LegalHold|Bypass|:Put[BL]", a))])])
     error_message = "a writer is granted nothing that deletes, nothing wild, nothing that changes the bucket"
   }
 
@@ -105,8 +105,9 @@ run "reader" {
   }
 
   assert {
-    condition     = toset(flatten([for s in jsondecode(output.reader_json).Statement : s.Action])) == toset(["s3:GetObject", "s3:GetObjectVersion", "s3:RestoreObject", "s3:ListBucket", "kms:Decrypt"])
-    error_message = "a reader reads, lists and thaws"
+    condition = toset(flatten([for s in jsondecode(output.reader_json).Statement : s.Action])) == toset(["s3:GetObject", "s3:GetObjectVersion", "s3:RestoreObject", "s3:ListBucket", "kms:Decrypt",
+    "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration", "s3:GetLifecycleConfiguration"])
+    error_message = "a reader reads, lists, thaws and sees the bucket's settings"
   }
 }
 

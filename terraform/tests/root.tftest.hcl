@@ -17,6 +17,18 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:kms:eu-central-1:123456789012:key/k" }
   }
 
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-central-1:123456789012:q", url = "https://sqs.eu-central-1.amazonaws.com/123456789012/q" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:f" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/r" }
+  }
+
   mock_resource "aws_iam_policy" {
     defaults = { arn = "arn:aws:iam::123456789012:policy/p" }
   }
@@ -39,7 +51,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = strcontains(module.policies[0].writer_json["*"], output.kms_key_arn) && strcontains(module.bucket[0].policy_json, output.kms_key_arn)
+    condition     = strcontains(module.policies[0].writer_json["*"], output.kms_key_arn) && strcontains(output.bucket_policy_json, output.kms_key_arn)
     error_message = "writers may use the key, and the bucket takes no other"
   }
 
@@ -64,13 +76,22 @@ run "prefix" {
   }
 
   assert {
-    condition     = strcontains(module.policies[0].writer_json["shop"], "\"arn:aws:s3:::shop-archive/prod/db/nodedb/v1/shop/*\"") && strcontains(module.bucket[0].policy_json, "shop-archive/prod/db/nodedb/v1/*")
+    condition     = strcontains(module.policies[0].writer_json["shop"], "\"arn:aws:s3:::shop-archive/prod/db/nodedb/v1/shop/*\"") && strcontains(output.bucket_policy_json, "shop-archive/prod/db/nodedb/v1/*")
     error_message = "policies are about what is below the prefix"
   }
 
   assert {
     condition     = length(module.key) == 0 && output.kms_key_arn == null
     error_message = "sse-s3 needs no key"
+  }
+}
+
+run "no_functions" {
+  command = plan
+
+  assert {
+    condition     = length(module.queue) == 0 && length(output.alarm_names) == 0 && output.dashboard_name == null
+    error_message = "without functions there is no queue to fill, and nothing to watch"
   }
 }
 
@@ -82,12 +103,82 @@ run "nothing" {
   }
 
   assert {
-    condition     = length(module.key) + length(module.bucket) + length(module.policies) == 0
+    condition     = length(module.key) + length(module.bucket) + length(module.policies) + length(module.queue) + length(module.functions) + length(module.observability) + length(module.query) == 0
     error_message = "create = false creates nothing"
   }
 
   assert {
     condition     = output.writer_policy_arns == {} && output.reader_policy_arn == null
     error_message = "and prints nothing that is not there"
+  }
+}
+
+run "all" {
+  variables {
+    nodes        = ["shop"]
+    create_query = true
+    index        = { timeout_seconds = 100, batch_window_seconds = 20 }
+    packages     = { index = "tests/fixtures/package.zip", sweep = "tests/fixtures/package.zip", compact = "tests/fixtures/package.zip" }
+  }
+
+  assert {
+    condition     = keys(output.function_names) == ["compact", "index", "sweep"] && output.function_names["index"] == "shop-index"
+    error_message = "each package is a function"
+  }
+
+  assert {
+    condition     = contains(output.alarm_names, "shop-index-errors") && contains(output.alarm_names, "shop-lag") && contains(output.alarm_names, "shop-dead")
+    error_message = "and is watched"
+  }
+
+  assert {
+    condition     = strcontains(module.functions[0].policies_json["index"], output.queue_arn) && strcontains(module.functions[0].policies_json["index"], output.kms_key_arn)
+    error_message = "the index function reads its queue and its bucket"
+  }
+
+  assert {
+    condition     = module.queue[0].visibility_timeout_seconds >= 6 * 100 + 20
+    error_message = "a message is not given out again while it is handled"
+  }
+
+  assert {
+    condition     = output.athena_workgroup == "shop" && output.glue_database == "shop"
+    error_message = "the index can be queried"
+  }
+}
+
+run "idle_nodes" {
+  command = plan
+
+  variables {
+    alarms   = { lag_seconds = 0 }
+    packages = { sweep = "tests/fixtures/package.zip" }
+  }
+
+  assert {
+    condition     = !contains(output.alarm_names, "shop-lag") && contains(output.alarm_names, "shop-gaps") && length(module.query) == 0
+    error_message = "no alarm of lag where it is not wanted, no table unless asked for"
+  }
+}
+
+run "existing_bucket" {
+  command = plan
+
+  variables {
+    create_bucket = false
+    encryption    = "sse-s3"
+    event_source  = "eventbridge"
+    create_queue  = true
+    deleters      = ["arn:aws:iam::123456789012:role/pruner"]
+  }
+
+  assert {
+    condition     = length(module.bucket) + length(module.key) == 0 && length(module.policies) + length(module.queue) == 2
+    error_message = "the bucket is left as it is, all around it is made"
+  }
+
+  assert {
+    condition     = strcontains(output.bucket_policy_json, "CreateOnly") && strcontains(output.bucket_policy_json, "role/pruner")
+    error_message = "what its policy should be is printed"
   }
 }

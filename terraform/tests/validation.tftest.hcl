@@ -211,3 +211,184 @@ run "multipart" {
 
   expect_failures = [var.abort_multipart_days]
 }
+
+run "index_without_queue" {
+  command = plan
+
+  variables {
+    create_queue = false
+    packages     = { index = "tests/fixtures/package.zip" }
+  }
+
+  expect_failures = [output.archive_url]
+}
+
+run "event_source" {
+  command = plan
+
+  variables {
+    event_source = "sns"
+  }
+
+  expect_failures = [var.event_source]
+}
+
+run "queue_receives" {
+  command = plan
+
+  variables {
+    queue = { max_receives = 1 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "queue_retention" {
+  command = plan
+
+  variables {
+    queue = { retention_seconds = 60 }
+  }
+
+  expect_failures = [var.queue]
+}
+
+run "package" {
+  command = plan
+
+  variables {
+    packages = { index = "dist/nothing.zip" }
+  }
+
+  expect_failures = [var.packages]
+}
+
+run "architecture" {
+  command = plan
+
+  variables {
+    architecture = "amd64"
+  }
+
+  expect_failures = [var.architecture]
+}
+
+run "index_timeout" {
+  command = plan
+
+  variables {
+    index = { timeout_seconds = 901 }
+  }
+
+  expect_failures = [var.index]
+}
+
+run "index_batch" {
+  command = plan
+
+  variables {
+    index = { batch_size = 100, batch_window_seconds = 0 }
+  }
+
+  expect_failures = [var.index]
+}
+
+run "index_concurrency" {
+  command = plan
+
+  variables {
+    index = { concurrency = 1 }
+  }
+
+  expect_failures = [var.index]
+}
+
+run "sweep_schedule" {
+  command = plan
+
+  variables {
+    sweep = { schedule = "15m" }
+  }
+
+  expect_failures = [var.sweep]
+}
+
+run "compact_schedule" {
+  command = plan
+
+  variables {
+    compact = { schedule = "daily" }
+  }
+
+  expect_failures = [var.compact]
+}
+
+run "temporary" {
+  command = plan
+
+  variables {
+    temporary_mb = 100
+  }
+
+  expect_failures = [var.temporary_mb]
+}
+
+run "environment" {
+  command = plan
+
+  variables {
+    environment = { indexer = {} }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "log_retention" {
+  command = plan
+
+  variables {
+    log_retention_days = 31
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "alarm_period" {
+  command = plan
+
+  variables {
+    alarms = { sweep_period_seconds = 90 }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "alarm_address" {
+  command = plan
+
+  variables {
+    alarms = { emails = ["ops"] }
+  }
+
+  expect_failures = [var.alarms]
+}
+
+run "query_timelines" {
+  command = plan
+
+  variables {
+    query = { timelines = [0] }
+  }
+
+  expect_failures = [var.query]
+}
+
+run "query_limit" {
+  command = plan
+
+  variables {
+    query = { scan_limit_bytes = 1 }
+  }
+
+  expect_failures = [var.query]
+}

@@ -1,10 +1,6 @@
 # The bucket. All that follows serves one sentence: what is in the archive is
 # created once, and stays until somebody who may delete it does.
 
-locals {
-  bucket_arn = "arn:${var.place.partition}:s3:::${var.bucket_name}"
-}
-
 resource "aws_s3_bucket" "this" {
   bucket              = var.bucket_name
   object_lock_enabled = var.object_lock != null
@@ -66,7 +62,7 @@ resource "aws_s3_bucket_object_lock_configuration" "this" {
 
 resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket.this.id
-  policy = jsonencode(local.policy)
+  policy = var.policy_json
 
   depends_on = [aws_s3_bucket_public_access_block.this]
 }

@@ -1,12 +1,3 @@
-variable "place" {
-  description = "Where this is: partition, region and account."
-  type = object({
-    partition  = string
-    region     = string
-    account_id = string
-  })
-}
-
 variable "bucket_name" {
   description = "Name of the bucket."
   type        = string
@@ -14,6 +5,11 @@ variable "bucket_name" {
 
 variable "root" {
   description = "What all names of the archive begin with, with the slash: prefix/nodedb/v1/."
+  type        = string
+}
+
+variable "policy_json" {
+  description = "The policy of the bucket, as modules/guard makes it."
   type        = string
 }
 
@@ -42,12 +38,6 @@ variable "object_lock" {
     days = number
   })
   default = null
-}
-
-variable "deleters" {
-  description = "ARNs (with * and ?) that alone may delete below root. Empty: whoever has a grant."
-  type        = list(string)
-  default     = []
 }
 
 variable "cooling" {

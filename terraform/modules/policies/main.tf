@@ -21,6 +21,14 @@ locals {
     Condition = { StringLikeIfExists = { "s3:prefix" = beginnings } }
   } }
 
+  # What `nodedb archive doctor` reads of the bucket.
+  settings = {
+    Sid      = "SeeSettings"
+    Effect   = "Allow"
+    Action   = ["s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration", "s3:GetLifecycleConfiguration"]
+    Resource = local.bucket_arn
+  }
+
   key_use = var.kms_key_arn == null ? [] : [{
     Sid       = "KeyForWriting"
     Effect    = "Allow"
@@ -66,6 +74,7 @@ locals {
         Resource = ["${local.bucket_arn}/${var.root}${pattern}/*", "${local.bucket_arn}/${var.root}_doctor/*"]
       },
       local.list[node],
+      local.settings,
       local.no_overwrite,
       {
         Sid      = "NeverDelete"
@@ -86,6 +95,7 @@ locals {
         Resource = "${local.bucket_arn}/${var.root}*"
       },
       local.list["reader"],
+      local.settings,
     ], local.key_read)
   }
 
@@ -114,6 +124,7 @@ locals {
         Resource = [for kind in ["wal", "pack", "base", "obj", "begun", "pin", "index", "catalog", "verify"] : "${local.bucket_arn}/${var.root}*/${kind}/*"]
       },
       local.list["reader"],
+      local.settings,
       local.no_overwrite,
       {
         Sid      = "NeverForGood"

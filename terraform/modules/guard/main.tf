@@ -1,6 +1,10 @@
-# Only denials: grants are identity policies (modules/policies, modules/functions).
+# What the bucket denies to everybody, as a policy; no resources, so that a bucket
+# which is made elsewhere can have it too. Only denials: grants are identity policies
+# (modules/policies, modules/functions).
 
 locals {
+  bucket_arn = "arn:${var.place.partition}:s3:::${var.bucket_name}"
+
   policy = {
     Version = "2012-10-17"
     Statement = concat([
@@ -50,7 +54,7 @@ locals {
         Action    = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
         Resource  = "${local.bucket_arn}/${var.root}*"
         Condition = { ArnNotLike = { "aws:PrincipalArn" = var.deleters } }
-        }], var.encryption != "sse-kms" ? [] : [{
+        }], var.encryption != "sse-kms" || var.kms_key_arn == null ? [] : [{
         Sid       = "NoOtherKey"
         Effect    = "Deny"
         Principal = "*"

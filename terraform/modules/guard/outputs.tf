@@ -1,0 +1,4 @@
+output "json" {
+  description = "The policy."
+  value       = jsonencode(local.policy)
+}
