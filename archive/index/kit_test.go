@@ -30,8 +30,13 @@ var options = &index.Options{Decode: kv.Changes}
 // records; it is called until it returns false, a group commit each time.
 func makeSegment(t testing.TB, fill func(b *wal.Batch) bool) ([]byte, wal.Segment) {
 	t.Helper()
+	return makeSegmentFrom(t, 1, fill)
+}
+
+func makeSegmentFrom(t testing.TB, first wal.LSN, fill func(b *wal.Batch) bool) ([]byte, wal.Segment) {
+	t.Helper()
 	fsys := vfs.NewMem()
-	l, err := wal.Open("wal", &wal.Options{FS: fsys, NodeID: nodeID, FirstLSN: 1, SegmentAge: -1, SegmentBytes: 128 << 20})
+	l, err := wal.Open("wal", &wal.Options{FS: fsys, NodeID: nodeID, FirstLSN: first, SegmentAge: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +82,11 @@ func add(t testing.TB, b *wal.Batch, typ wal.Type, tenant uint32, payload []byte
 // some of them long and alike.
 func random(t testing.TB, seed uint64, records int) ([]byte, wal.Segment) {
 	t.Helper()
+	return randomFrom(t, seed, records, 1)
+}
+
+func randomFrom(t testing.TB, seed uint64, records int, first wal.LSN) ([]byte, wal.Segment) {
+	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	key := func() []byte {
 		k := fmt.Appendf(nil, "key%03d", rnd.IntN(1+records/3))
@@ -91,7 +101,7 @@ func random(t testing.TB, seed uint64, records int) ([]byte, wal.Segment) {
 	value := func() []byte { return bytes.Repeat([]byte{byte(rnd.Uint32())}, rnd.IntN(300)) }
 	expiry := func() int64 { return max(0, rnd.Int64N(2_000_000)-1_000_000) }
 	left := records
-	return makeSegment(t, func(b *wal.Batch) bool {
+	return makeSegmentFrom(t, first, func(b *wal.Batch) bool {
 		if left <= 0 {
 			return false
 		}
