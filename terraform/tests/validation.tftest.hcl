@@ -1,4 +1,5 @@
-# Every refusal of a variable, one by one.
+# Every refusal of a variable. Those that do not stand in each other's way share a run,
+# which fails if any of them is missing.
 
 mock_provider "aws" {
   mock_data "aws_partition" {
@@ -19,94 +20,111 @@ variables {
   bucket_name = "shop-archive"
 }
 
-run "name" {
+run "variables_1" {
   command = plan
 
   variables {
-    name = "Shop_1"
+    name                 = "Shop_1"
+    bucket_name          = "shop.archive"
+    prefix               = "prod/"
+    nodes                = ["shop", "_doctor"]
+    encryption           = "none"
+    kms_key_arn          = "arn:aws:kms:eu-central-1:123456789012:alias/shop"
+    object_lock          = { mode = "FOREVER", days = 1 }
+    deleters             = ["pruner"]
+    cooling              = { instant_after_days = 30, kinds = ["wal", "epoch"] }
+    noncurrent_days      = 0
+    abort_multipart_days = 1.5
+    event_source         = "sns"
+    queue                = { max_receives = 1 }
+    packages             = { index = "dist/nothing.zip" }
+    architecture         = "amd64"
+    index                = { timeout_seconds = 901 }
+    sweep                = { schedule = "15m" }
+    compact              = { schedule = "daily" }
+    temporary_mb         = 100
+    environment          = { indexer = {} }
+    log_retention_days   = 31
+    alarms               = { sweep_period_seconds = 90 }
+    query                = { timelines = [0] }
   }
 
-  expect_failures = [var.name]
+  expect_failures = [
+    var.name,
+    var.bucket_name,
+    var.prefix,
+    var.nodes,
+    var.encryption,
+    var.kms_key_arn,
+    var.object_lock,
+    var.deleters,
+    var.cooling,
+    var.noncurrent_days,
+    var.abort_multipart_days,
+    var.event_source,
+    var.queue,
+    var.packages,
+    var.architecture,
+    var.index,
+    var.sweep,
+    var.compact,
+    var.temporary_mb,
+    var.environment,
+    var.log_retention_days,
+    var.alarms,
+    var.query,
+  ]
 }
 
-run "bucket_name" {
-  command = plan
-
-  variables {
-    bucket_name = "shop.archive"
-  }
-
-  expect_failures = [var.bucket_name]
-}
-
-run "prefix" {
-  command = plan
-
-  variables {
-    prefix = "prod/"
-  }
-
-  expect_failures = [var.prefix]
-}
-
-run "nodes" {
-  command = plan
-
-  variables {
-    nodes = ["shop", "_doctor"]
-  }
-
-  expect_failures = [var.nodes]
-}
-
-run "encryption" {
-  command = plan
-
-  variables {
-    encryption = "none"
-  }
-
-  expect_failures = [var.encryption]
-}
-
-run "kms_alias" {
-  command = plan
-
-  variables {
-    kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:alias/shop"
-  }
-
-  expect_failures = [var.kms_key_arn]
-}
-
-run "lock_mode" {
-  command = plan
-
-  variables {
-    object_lock = { mode = "FOREVER", days = 1 }
-  }
-
-  expect_failures = [var.object_lock]
-}
-
-run "lock_days" {
+run "variables_2" {
   command = plan
 
   variables {
     object_lock = { days = 0 }
+    cooling     = { instant_after_days = 30, min_bytes = 1000 }
+    queue       = { retention_seconds = 60 }
+    index       = { batch_size = 100, batch_window_seconds = 0 }
+    alarms      = { emails = ["ops"] }
+    query       = { scan_limit_bytes = 1 }
   }
 
-  expect_failures = [var.object_lock]
+  expect_failures = [
+    var.object_lock,
+    var.cooling,
+    var.queue,
+    var.index,
+    var.alarms,
+    var.query,
+  ]
 }
 
-run "lock_compliance" {
+run "variables_3" {
   command = plan
 
   variables {
     object_lock = { mode = "COMPLIANCE", days = 30 }
+    cooling     = { instant_after_days = 0 }
+    index       = { concurrency = 1 }
   }
 
-  expect_failures = [var.object_lock]
+  expect_failures = [
+    var.object_lock,
+    var.cooling,
+    var.index,
+  ]
+}
+
+run "variables_4" {
+  command = plan
+
+  variables {
+    nodes   = ["shop"]
+    cooling = { instant_after_days = 30, deep_after_days = 60 }
+  }
+
+  expect_failures = [
+    var.cooling,
+  ]
 }
 
 run "lock_existing" {
@@ -131,57 +149,6 @@ run "existing_without_key" {
   expect_failures = [output.archive_url]
 }
 
-run "deleters" {
-  command = plan
-
-  variables {
-    deleters = ["pruner"]
-  }
-
-  expect_failures = [var.deleters]
-}
-
-run "cooling_kinds" {
-  command = plan
-
-  variables {
-    cooling = { instant_after_days = 30, kinds = ["wal", "epoch"] }
-  }
-
-  expect_failures = [var.cooling]
-}
-
-run "cooling_small" {
-  command = plan
-
-  variables {
-    cooling = { instant_after_days = 30, min_bytes = 1000 }
-  }
-
-  expect_failures = [var.cooling]
-}
-
-run "cooling_days" {
-  command = plan
-
-  variables {
-    cooling = { instant_after_days = 0 }
-  }
-
-  expect_failures = [var.cooling]
-}
-
-run "cooling_too_close" {
-  command = plan
-
-  variables {
-    nodes   = ["shop"]
-    cooling = { instant_after_days = 30, deep_after_days = 60 }
-  }
-
-  expect_failures = [var.cooling]
-}
-
 run "deep_without_nodes" {
   command = plan
 
@@ -190,26 +157,6 @@ run "deep_without_nodes" {
   }
 
   expect_failures = [output.archive_url]
-}
-
-run "noncurrent" {
-  command = plan
-
-  variables {
-    noncurrent_days = 0
-  }
-
-  expect_failures = [var.noncurrent_days]
-}
-
-run "multipart" {
-  command = plan
-
-  variables {
-    abort_multipart_days = 1.5
-  }
-
-  expect_failures = [var.abort_multipart_days]
 }
 
 run "index_without_queue" {
@@ -221,174 +168,4 @@ run "index_without_queue" {
   }
 
   expect_failures = [output.archive_url]
-}
-
-run "event_source" {
-  command = plan
-
-  variables {
-    event_source = "sns"
-  }
-
-  expect_failures = [var.event_source]
-}
-
-run "queue_receives" {
-  command = plan
-
-  variables {
-    queue = { max_receives = 1 }
-  }
-
-  expect_failures = [var.queue]
-}
-
-run "queue_retention" {
-  command = plan
-
-  variables {
-    queue = { retention_seconds = 60 }
-  }
-
-  expect_failures = [var.queue]
-}
-
-run "package" {
-  command = plan
-
-  variables {
-    packages = { index = "dist/nothing.zip" }
-  }
-
-  expect_failures = [var.packages]
-}
-
-run "architecture" {
-  command = plan
-
-  variables {
-    architecture = "amd64"
-  }
-
-  expect_failures = [var.architecture]
-}
-
-run "index_timeout" {
-  command = plan
-
-  variables {
-    index = { timeout_seconds = 901 }
-  }
-
-  expect_failures = [var.index]
-}
-
-run "index_batch" {
-  command = plan
-
-  variables {
-    index = { batch_size = 100, batch_window_seconds = 0 }
-  }
-
-  expect_failures = [var.index]
-}
-
-run "index_concurrency" {
-  command = plan
-
-  variables {
-    index = { concurrency = 1 }
-  }
-
-  expect_failures = [var.index]
-}
-
-run "sweep_schedule" {
-  command = plan
-
-  variables {
-    sweep = { schedule = "15m" }
-  }
-
-  expect_failures = [var.sweep]
-}
-
-run "compact_schedule" {
-  command = plan
-
-  variables {
-    compact = { schedule = "daily" }
-  }
-
-  expect_failures = [var.compact]
-}
-
-run "temporary" {
-  command = plan
-
-  variables {
-    temporary_mb = 100
-  }
-
-  expect_failures = [var.temporary_mb]
-}
-
-run "environment" {
-  command = plan
-
-  variables {
-    environment = { indexer = {} }
-  }
-
-  expect_failures = [var.environment]
-}
-
-run "log_retention" {
-  command = plan
-
-  variables {
-    log_retention_days = 31
-  }
-
-  expect_failures = [var.log_retention_days]
-}
-
-run "alarm_period" {
-  command = plan
-
-  variables {
-    alarms = { sweep_period_seconds = 90 }
-  }
-
-  expect_failures = [var.alarms]
-}
-
-run "alarm_address" {
-  command = plan
-
-  variables {
-    alarms = { emails = ["ops"] }
-  }
-
-  expect_failures = [var.alarms]
-}
-
-run "query_timelines" {
-  command = plan
-
-  variables {
-    query = { timelines = [0] }
-  }
-
-  expect_failures = [var.query]
-}
-
-run "query_limit" {
-  command = plan
-
-  variables {
-    query = { scan_limit_bytes = 1 }
-  }
-
-  expect_failures = [var.query]
 }
