@@ -14,16 +14,6 @@ func catVerb() *cli.Verb {
 	}
 }
 
-func historyVerb() *cli.Verb {
-	return &cli.Verb{
-		Name: "history", Category: "Look", Usage: "print every archived change of one key",
-		Args: "KEY", ArgsMin: 1, ArgsMax: 1,
-		Description: "It reads all segments of the range, so a narrow --from-lsn and --to-lsn saves time.",
-		Flags:       append(rangeFlags(), &ucli.UintFlag{Name: "tenant", Usage: "`N`: tenant of the key"}),
-		Run:         runHistory,
-	}
-}
-
 func rangeFlags() []ucli.Flag {
 	return append(archiveFlags(),
 		&ucli.StringFlag{Name: "from-lsn", Usage: "first `LSN` (default: the oldest)"},
@@ -33,15 +23,6 @@ func rangeFlags() []ucli.Flag {
 }
 
 func runCat(c *cli.Call) error {
-	return printRecords(c, func(*wal.Record) bool { return true })
-}
-
-func runHistory(c *cli.Call) error {
-	tenant, key := uint32(c.Uint("tenant")), c.Arg(0)
-	return printRecords(c, func(r *wal.Record) bool { return cli.Touches(r, tenant, key) })
-}
-
-func printRecords(c *cli.Call, want func(*wal.Record) bool) error {
 	from, to, err := c.LSNRange()
 	if err != nil {
 		return err
@@ -56,12 +37,7 @@ func printRecords(c *cli.Call, want func(*wal.Record) bool) error {
 		return err
 	}
 	out := c.NewRecordWriter()
-	err = s.each(c.Context(), func(r *wal.Record) error {
-		if !want(r) {
-			return nil
-		}
-		return out.Write(r)
-	})
+	err = s.each(c.Context(), out.Write)
 	if err != nil {
 		return out.Fail(err)
 	}

@@ -81,7 +81,7 @@ func drillOptions(c *cli.Call) (*pitr.DrillOptions, error) {
 		o.Dir = os.TempDir()
 	}
 	given := c.Bool("latest")
-	for _, name := range []string{"to-lsn", "to-time", "to-point"} {
+	for _, name := range []string{"to-lsn", "to-time", "to-point", "before-record"} {
 		given = given || c.String(name) != ""
 	}
 	switch {

@@ -16,7 +16,7 @@ import (
 )
 
 func runFollow(c *cli.Call, dir string, restore *pitr.Options) error {
-	for _, name := range []string{"to-lsn", "to-time", "to-point", "exclusive", "vshards", "only-tenant", "only-prefix", "new-node-id"} {
+	for _, name := range []string{"to-lsn", "to-time", "to-point", "exclusive", "before-record", "vshards", "only-tenant", "only-prefix", "new-node-id"} {
 		if c.IsSet(name) {
 			return cli.Usagef("--%s does not go with --follow: a standby is the whole node at its latest state", name)
 		}

@@ -24,7 +24,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 corrupt data, 4 target outside the
 window, 5 gap, 6 store unreachable, 7 ambiguous timeline, 8 cold storage.`,
 		Classifiers: []cli.Classifier{cli.ClassifyStorage},
 		Verbs: []*cli.Verb{
-			windowsVerb(), timelinesVerb(), catVerb(), historyVerb(),
+			windowsVerb(), timelinesVerb(), catVerb(), historyVerb(), getVerb(), grepVerb(), diffVerb(),
 			planVerb(), explainVerb(), restoreVerb(), promoteVerb(), drillVerb(), verifyVerb(),
 			cli.CompletionVerb("pitr-restore"),
 		},

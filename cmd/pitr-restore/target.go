@@ -24,6 +24,7 @@ func targetFlags() []ucli.Flag {
 		&ucli.StringFlag{Name: "to-point", Usage: "the state at the restore point `NAME`"},
 		&ucli.BoolFlag{Name: "latest", Usage: "the last archived state"},
 		&ucli.BoolFlag{Name: "exclusive", Usage: "stop just before the target"},
+		&ucli.StringFlag{Name: "before-record", Usage: "the state right before the record `LSN`: --to-lsn LSN --exclusive"},
 		timelineFlag("history to follow, when more than one leads to the target"),
 	)
 }
@@ -39,6 +40,11 @@ func target(c *cli.Call) (pitr.Target, error) {
 	given := 0
 	if s := c.String("to-lsn"); s != "" {
 		given++
+		t.LSN, err = pitr.ParseLSN(s)
+	}
+	if s := c.String("before-record"); s != "" && err == nil {
+		given++
+		t.Exclusive = true
 		t.LSN, err = pitr.ParseLSN(s)
 	}
 	if s := c.String("to-time"); s != "" && err == nil {
@@ -57,9 +63,9 @@ func target(c *cli.Call) (pitr.Target, error) {
 	case err != nil:
 		return t, err
 	case given == 0:
-		return t, cli.Hint(cli.Usagef("no target"), "give one of --to-lsn N, --to-time T, --to-point NAME, --latest;\npitr-restore windows shows what can be reached")
+		return t, cli.Hint(cli.Usagef("no target"), "give one of --to-lsn N, --to-time T, --to-point NAME, --before-record N, --latest;\npitr-restore windows shows what can be reached")
 	case given > 1:
-		return t, cli.Usagef("%d targets, want one of --to-lsn, --to-time, --to-point, --latest", given)
+		return t, cli.Usagef("%d targets, want one of --to-lsn, --to-time, --to-point, --before-record, --latest", given)
 	}
 	return t, nil
 }

@@ -25,16 +25,21 @@ func (c *Call) NewRecordWriter() *RecordWriter {
 // Write prints one record.
 func (w *RecordWriter) Write(r *wal.Record) error {
 	v := ViewRecord(r)
+	return w.WriteRow(&v, v.Line())
+}
+
+// WriteRow prints anything that comes row by row: doc with --json, else line.
+func (w *RecordWriter) WriteRow(doc any, line string) error {
 	w.n++
 	if !w.call.JSON {
-		_, err := fmt.Fprintln(w.out, v.Line())
+		_, err := fmt.Fprintln(w.out, line)
 		return err
 	}
 	sep := ",\n"
 	if w.n == 1 {
 		sep = "[\n"
 	}
-	b, err := json.Marshal(v)
+	b, err := json.Marshal(doc)
 	if err != nil {
 		return err
 	}

@@ -174,22 +174,26 @@ func makeDir(fs vfs.FS, dir string) error {
 // checkIdentity refuses the store of another vshard: applying one vshard's log
 // to another's files would mix two histories.
 func (v *VShard) checkIdentity(db *pebble.DB) error {
+	return v.Damage(checkIdentity(db, v.dir, v.id))
+}
+
+func checkIdentity(db pebble.Reader, dir string, id uint16) error {
 	b, closer, err := db.Get(keyIdentity)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil // a store without tables; the first one names it
 	}
 	if err != nil {
-		return v.Damage(fmt.Errorf("read identity: %w", err))
+		return fmt.Errorf("read identity: %w", err)
 	}
 	defer closer.Close()
 	if len(b) != 4 {
-		return &CorruptError{Path: v.dir, VShard: v.id, Err: fmt.Errorf("identity has %d bytes", len(b))}
+		return &CorruptError{Path: dir, VShard: id, Err: fmt.Errorf("identity has %d bytes", len(b))}
 	}
 	if f := binary.LittleEndian.Uint16(b[0:]); f > storeFormat {
-		return fmt.Errorf("open store %s: %w: store format %d, this version reads %d", v.dir, ErrNewerFormat, f, storeFormat)
+		return fmt.Errorf("open store %s: %w: store format %d, this version reads %d", dir, ErrNewerFormat, f, storeFormat)
 	}
-	if id := binary.LittleEndian.Uint16(b[2:]); id != v.id {
-		return fmt.Errorf("open store %s: %w: it is vshard %04x, not %04x", v.dir, ErrWrongVShard, id, v.id)
+	if got := binary.LittleEndian.Uint16(b[2:]); got != id {
+		return fmt.Errorf("open store %s: %w: it is vshard %04x, not %04x", dir, ErrWrongVShard, got, id)
 	}
 	return nil
 }
