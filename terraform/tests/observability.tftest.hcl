@@ -36,7 +36,7 @@ run "alarms" {
   }
 
   assert {
-    condition     = { for n, a in aws_cloudwatch_metric_alarm.archive : n => a.metric_name } == { lag = "WindowEndAgeSeconds", gaps = "Gaps", unindexed = "Unindexed", foreign = "Foreign", failed = "Failed" } && alltrue([for a in aws_cloudwatch_metric_alarm.archive : a.namespace == "nodedb"])
+    condition     = { for n, a in aws_cloudwatch_metric_alarm.archive : n => a.metric_name } == { lag = "WindowEndAgeSeconds", gaps = "Gaps", unindexed = "Unindexed", foreign = "Foreign", failed = "Failed" } && alltrue([for a in aws_cloudwatch_metric_alarm.archive : a.namespace == "nodedb" && a.dimensions == tomap({ Function = "sweep" })])
     error_message = "the archive's metrics are those of the sweep"
   }
 

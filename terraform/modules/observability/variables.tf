@@ -31,9 +31,9 @@ variable "dead_name" {
 }
 
 variable "metric_dimensions" {
-  description = "Dimensions of the metrics of the archive."
+  description = "Dimensions of the metrics that the sweep publishes."
   type        = map(string)
-  default     = {}
+  default     = { Function = "sweep" }
 }
 
 variable "queue_age_seconds" {

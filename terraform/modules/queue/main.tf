@@ -115,26 +115,11 @@ resource "aws_cloudwatch_event_rule" "segments" {
   })
 }
 
-# The event is given the shape of a notification, so the function reads one shape.
-# Names hold nothing that would need escaping: the prefix and the ids are checked.
 resource "aws_cloudwatch_event_target" "segments" {
   count     = var.event_source == "eventbridge" ? 1 : 0
   rule      = aws_cloudwatch_event_rule.segments[0].name
   target_id = "segments"
   arn       = local.queue_arn
-
-  input_transformer {
-    input_paths = {
-      time   = "$.time"
-      region = "$.region"
-      bucket = "$.detail.bucket.name"
-      key    = "$.detail.object.key"
-      size   = "$.detail.object.size"
-      etag   = "$.detail.object.etag"
-    }
-
-    input_template = "{\"Records\":[{\"eventVersion\":\"2.1\",\"eventSource\":\"aws:s3\",\"awsRegion\":<region>,\"eventTime\":<time>,\"eventName\":\"ObjectCreated:Put\",\"s3\":{\"bucket\":{\"name\":<bucket>},\"object\":{\"key\":<key>,\"size\":<size>,\"eTag\":<etag>}}}]}"
-  }
 
   dead_letter_config {
     arn = aws_sqs_queue.dead.arn
