@@ -111,8 +111,8 @@ module "functions" {
   compact              = var.compact
   temporary_mb         = var.temporary_mb
   environment          = var.environment
+  layers               = var.layers
   queue_arn            = local.queue_created ? module.queue[0].arn : null
-  queue_url            = local.queue_created ? module.queue[0].url : null
   dead_arn             = local.queue_created ? module.queue[0].dead_arn : null
   dead_url             = local.queue_created ? module.queue[0].dead_url : null
   kms_key_arn          = local.kms_key_arn

@@ -246,7 +246,7 @@ variable "packages" {
 
   validation {
     condition     = alltrue([for path in [var.packages.index, var.packages.sweep, var.packages.compact] : path == null || try(fileexists(path), false)])
-    error_message = "There is no such package. Build them first, and give paths as Terraform sees them, for example \"$${path.root}/dist/index.zip\"."
+    error_message = "There is no such package. Build them first, and give paths as Terraform sees them, for example \"$${path.root}/dist/lambda/index-arm64.zip\"."
   }
 }
 
@@ -347,6 +347,17 @@ variable "environment" {
 
   validation {
     condition     = length(setsubtract(keys(var.environment), ["index", "sweep", "compact"])) == 0
+    error_message = "Functions are \"index\", \"sweep\" and \"compact\"."
+  }
+}
+
+variable "layers" {
+  description = "ARNs of layers of the functions, by function: a file in one is below /opt, an identity file for example."
+  type        = map(list(string))
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.layers), ["index", "sweep", "compact"])) == 0
     error_message = "Functions are \"index\", \"sweep\" and \"compact\"."
   }
 }

@@ -17,7 +17,6 @@ variables {
   root        = "nodedb/v1/"
   archive_url = "s3://shop-archive?region=eu-central-1"
   queue_arn   = "arn:aws:sqs:eu-central-1:123456789012:shop-segments"
-  queue_url   = "https://sqs.eu-central-1.amazonaws.com/123456789012/shop-segments"
   dead_arn    = "arn:aws:sqs:eu-central-1:123456789012:shop-dead"
   dead_url    = "https://sqs.eu-central-1.amazonaws.com/123456789012/shop-dead"
   kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/k"
@@ -72,8 +71,13 @@ run "all" {
   }
 
   assert {
-    condition     = strcontains(output.policies_json["index"], "sqs:ReceiveMessage") && !strcontains(output.policies_json["sweep"], "sqs:ReceiveMessage") && !strcontains(output.policies_json["compact"], "sqs:")
-    error_message = "only index takes messages, compact knows no queue"
+    condition     = strcontains(output.policies_json["index"], "sqs:ReceiveMessage") && !strcontains(output.policies_json["sweep"], "sqs:") && !strcontains(output.policies_json["compact"], "sqs:")
+    error_message = "only index takes messages, the others know no queue"
+  }
+
+  assert {
+    condition     = flatten([for s in jsondecode(output.policies_json["index"]).Statement : s.Resource if s.Action == "sqs:SendMessage"]) == [var.dead_arn] && aws_lambda_function.this["index"].environment[0].variables["NODEDB_DEAD_QUEUE"] == var.dead_url
+    error_message = "index tells the dead queue the reason"
   }
 
   assert {
@@ -92,7 +96,8 @@ run "some" {
   variables {
     packages    = { sweep = "tests/fixtures/package.zip" }
     sweep       = { schedule = "" }
-    environment = { sweep = { NODEDB_LOG_LEVEL = "debug" } }
+    environment = { sweep = { NODEDB_TEST = "1" } }
+    layers      = { sweep = ["arn:aws:lambda:eu-central-1:123456789012:layer:identity:1"] }
     kms_key_arn = null
   }
 
@@ -102,7 +107,7 @@ run "some" {
   }
 
   assert {
-    condition     = aws_lambda_function.this["sweep"].environment[0].variables["NODEDB_LOG_LEVEL"] == "debug" && !strcontains(output.policies_json["sweep"], "kms:")
+    condition     = aws_lambda_function.this["sweep"].environment[0].variables["NODEDB_TEST"] == "1" && aws_lambda_function.this["sweep"].layers == tolist(["arn:aws:lambda:eu-central-1:123456789012:layer:identity:1"]) && !strcontains(output.policies_json["sweep"], "kms:")
     error_message = "the environment is passed on, and without a key nothing is said of keys"
   }
 }

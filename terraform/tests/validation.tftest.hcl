@@ -44,6 +44,7 @@ run "variables_1" {
     compact              = { schedule = "daily" }
     temporary_mb         = 100
     environment          = { indexer = {} }
+    layers               = { indexer = [] }
     log_retention_days   = 31
     alarms               = { sweep_period_seconds = 90 }
     query                = { timelines = [0] }
@@ -70,6 +71,7 @@ run "variables_1" {
     var.compact,
     var.temporary_mb,
     var.environment,
+    var.layers,
     var.log_retention_days,
     var.alarms,
     var.query,

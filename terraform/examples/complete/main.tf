@@ -17,7 +17,7 @@ provider "aws" {
 }
 
 # Paths of the functions' packages, for example
-#   terraform apply -var 'packages={index="../../../dist/index.zip"}'
+#   terraform apply -var 'packages={index="../../../dist/lambda/index-arm64.zip"}'
 # Without them there are no functions yet; the queue keeps events for 14 days.
 variable "packages" {
   type    = map(string)

@@ -12,7 +12,7 @@ locals {
 
   environment = {
     index   = var.dead_url == null ? {} : { NODEDB_DEAD_QUEUE = var.dead_url }
-    sweep   = var.queue_url == null ? {} : { NODEDB_QUEUE = var.queue_url }
+    sweep   = {}
     compact = {}
   }
 
@@ -39,6 +39,7 @@ resource "aws_lambda_function" "this" {
   source_code_hash = filebase64sha256(each.value)
   timeout          = local.settings[each.key].timeout
   memory_size      = local.settings[each.key].memory
+  layers           = lookup(var.layers, each.key, [])
   tags             = var.tags
 
   ephemeral_storage {

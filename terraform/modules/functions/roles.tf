@@ -21,8 +21,8 @@ locals {
   }
 
   sends = {
-    index   = var.dead_arn == null ? [] : [var.dead_arn]   # with a reason
-    sweep   = var.queue_arn == null ? [] : [var.queue_arn] # what was missed
+    index   = var.dead_arn == null ? [] : [var.dead_arn] # with a reason
+    sweep   = []
     compact = []
   }
 

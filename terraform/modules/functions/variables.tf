@@ -87,14 +87,14 @@ variable "environment" {
   default     = {}
 }
 
-variable "queue_arn" {
-  description = "ARN of the queue of new segments, or null."
-  type        = string
-  default     = null
+variable "layers" {
+  description = "ARNs of layers, by function."
+  type        = map(list(string))
+  default     = {}
 }
 
-variable "queue_url" {
-  description = "URL of the queue of new segments, or null."
+variable "queue_arn" {
+  description = "ARN of the queue of new segments, or null."
   type        = string
   default     = null
 }
