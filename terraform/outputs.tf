@@ -107,3 +107,8 @@ output "results_bucket" {
   description = "Bucket of the results of queries, or null."
   value       = try(module.query[0].results_bucket, null)
 }
+
+output "analyst_policy_arn" {
+  description = "ARN of the policy of who queries the index, or null."
+  value       = try(module.query[0].analyst_arn, null)
+}

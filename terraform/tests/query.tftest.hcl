@@ -54,6 +54,24 @@ run "one_node_a_query" {
   }
 }
 
+run "analyst" {
+  command = plan
+
+  module {
+    source = "./modules/query"
+  }
+
+  assert {
+    condition     = toset(flatten([for s in jsondecode(output.analyst_json).Statement : s.Resource if contains(flatten([s.Action]), "s3:GetObject")])) == toset(["arn:aws:s3:::example/prod/nodedb/v1/*/index/*", "arn:aws:s3:::example-query/*"])
+    error_message = "who queries reads index objects and results, no segments"
+  }
+
+  assert {
+    condition     = toset(flatten([for s in jsondecode(output.analyst_json).Statement : s.Resource if contains(flatten([s.Action]), "s3:PutObject")])) == toset(["arn:aws:s3:::example-query/*"]) && !strcontains(output.analyst_json, "Delete")
+    error_message = "and writes results alone"
+  }
+}
+
 run "lists" {
   command = plan
 

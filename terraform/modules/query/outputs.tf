@@ -12,3 +12,13 @@ output "results_bucket" {
   description = "Name of the bucket of results."
   value       = aws_s3_bucket.results.id
 }
+
+output "analyst_arn" {
+  description = "ARN of the policy of who queries."
+  value       = aws_iam_policy.analyst.arn
+}
+
+output "analyst_json" {
+  description = "The policy of who queries."
+  value       = jsonencode(local.analyst)
+}
