@@ -16,6 +16,11 @@ locals {
   root        = var.prefix == "" ? "nodedb/v1/" : "${var.prefix}/nodedb/v1/"
   archive_url = "s3://${var.bucket_name}${var.prefix == "" ? "" : "/${var.prefix}"}?region=${local.place.region}"
 
+  # Where deleters are named, a compact function that may delete is one of them.
+  compact_deletes = var.compact.delete && contains(keys(local.functions), "compact")
+  deleters = length(var.deleters) == 0 || !local.compact_deletes ? var.deleters : concat(var.deleters,
+  ["arn:${local.place.partition}:iam::${local.place.account_id}:role/${var.name}-compact"])
+
   bucket_created = var.create && var.create_bucket
   functions      = { for name, path in var.packages : name => "${var.name}-${name}" if path != null && var.create && var.create_functions }
   queue_created  = var.create && coalesce(var.create_queue, contains(keys(local.functions), "index"))
@@ -42,7 +47,7 @@ module "guard" {
   root        = local.root
   encryption  = var.encryption
   kms_key_arn = local.kms_key_arn
-  deleters    = var.deleters
+  deleters    = local.deleters
 }
 
 module "bucket" {

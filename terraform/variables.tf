@@ -108,7 +108,7 @@ variable "object_lock" {
 }
 
 variable "deleters" {
-  description = "ARNs of principals (with * and ?) that alone may delete from the archive, whatever else is granted to others. Empty: whoever has a grant. Lifecycle rules are not concerned."
+  description = "ARNs of principals (with * and ?) that alone may delete from the archive, whatever else is granted to others. Empty: whoever has a grant. A compact function that may delete is added. Lifecycle rules are not concerned."
   type        = list(string)
   default     = []
 

@@ -117,6 +117,8 @@ run "all" {
   variables {
     nodes        = ["shop"]
     create_query = true
+    deleters     = ["arn:aws:iam::123456789012:role/pruner"]
+    compact      = { delete = true }
     index        = { timeout_seconds = 100, batch_window_seconds = 20 }
     packages     = { index = "tests/fixtures/package.zip", sweep = "tests/fixtures/package.zip", compact = "tests/fixtures/package.zip" }
   }
@@ -139,6 +141,12 @@ run "all" {
   assert {
     condition     = module.queue[0].visibility_timeout_seconds >= 6 * 100 + 20
     error_message = "a message is not given out again while it is handled"
+  }
+
+  assert {
+    condition = anytrue([for s in jsondecode(output.bucket_policy_json).Statement :
+    try(s.Condition.ArnNotLike["aws:PrincipalArn"] == ["arn:aws:iam::123456789012:role/pruner", "arn:aws:iam::123456789012:role/shop-compact"], false)])
+    error_message = "a function that may delete is one of the deleters"
   }
 
   assert {

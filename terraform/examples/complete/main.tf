@@ -40,7 +40,7 @@ module "archive" {
 
   object_lock     = { mode = "GOVERNANCE", days = 35 }
   noncurrent_days = 60
-  deleters        = ["arn:aws:iam::${data.aws_caller_identity.this.account_id}:role/shop-archive-prune", "arn:aws:iam::${data.aws_caller_identity.this.account_id}:role/shop-archive-compact"]
+  deleters        = ["arn:aws:iam::${data.aws_caller_identity.this.account_id}:role/shop-archive-prune"]
   cooling         = { instant_after_days = 30, deep_after_days = 180, kinds = ["pack", "obj"] }
 
   packages = { for name in ["index", "sweep", "compact"] : name => lookup(var.packages, name, null) }
