@@ -308,7 +308,7 @@ func eachOf(pages parquet.Pages, rows span, each func(parquet.Value)) error {
 				each(v)
 			}
 			left -= int64(n)
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
