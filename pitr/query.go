@@ -27,12 +27,15 @@ type Query struct {
 	look *lookup
 	opts QueryOptions
 	ask  *Options // how stores are asked
+
+	indexes indexes
 }
 
 // QueryOptions of a query. Nil and the zero value work.
 type QueryOptions struct {
 	Parallel    int   // segments read at a time; default 4
 	MemoryBytes int64 // of keys and values that Diff holds; default 256 MiB
+	NoIndex     bool  // read segments whole also for one key
 	Restore     Options
 }
 
@@ -57,7 +60,7 @@ func NewQuery(ctx context.Context, archives []*archive.Archive, o *QueryOptions)
 	if q.src, q.h, err = survey(ctx, archives, archive.SnapshotContents); err != nil {
 		return nil, err
 	}
-	q.look = newLookup(q.src)
+	q.look, q.indexes = newLookup(q.src), q.src.indexes()
 	return q, nil
 }
 

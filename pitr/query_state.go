@@ -120,7 +120,7 @@ func (q *Query) along(ctx context.Context, rt *route, w *wanted) (map[keyID]*Ver
 		segs = append(segs, l.segments...)
 	}
 	slices.Reverse(segs)
-	do := func(ctx context.Context, i int) ([]Version, error) { return q.versions(ctx, &segs[i], w) }
+	do := func(ctx context.Context, i int) ([]Version, error) { return q.versionsOf(ctx, &segs[i], w) }
 	err := inOrder(ctx, q.opts.Parallel, len(segs), do, func(_ int, got []Version) error {
 		older := make(trails)
 		for i := range got {

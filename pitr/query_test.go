@@ -1,16 +1,20 @@
 package pitr
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/archive/archivetest"
+	"github.com/nodedb-go/nodedb/archive/index"
 	"github.com/nodedb-go/nodedb/node/engine/kv"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -66,7 +70,7 @@ func queriedLife(rt *rapid.T, k *kit, l *life) {
 func TestQueryIsModel(t *testing.T) {
 	checks := flag.Lookup("rapid.checks")
 	if checks.Value.String() == checks.DefValue {
-		check(t, checks.Value.Set("20"))
+		check(t, checks.Value.Set("8"))
 		defer func() { check(t, checks.Value.Set(checks.DefValue)) }()
 	}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -82,6 +86,9 @@ func TestQueryIsModel(t *testing.T) {
 		if rapid.Bool().Draw(rt, "packs") {
 			_, err := archive.Compact(t.Context(), k.arch, &archive.CompactOptions{DeleteSmall: rapid.Bool().Draw(rt, "delete"), Grace: -1})
 			check(rt, err)
+		}
+		if rapid.Bool().Draw(rt, "indexed") {
+			k.index(rapid.IntRange(1, 3).Draw(rt, "of them"))
 		}
 		if rapid.Bool().Draw(rt, "pruned") {
 			pruneBelowBase(rt, k, mem)
@@ -103,6 +110,18 @@ func TestQueryIsModel(t *testing.T) {
 		x, y := randomPosition(rt, k), randomPosition(rt, k)
 		q.checkDiff(x, y)
 	})
+}
+
+// index makes the index of every nth segment.
+func (k *kit) index(n int) {
+	c, err := k.arch.Catalog(k.ctx)
+	check(k.t, err)
+	for i, s := range index.Missing(c) {
+		if i%n == 0 {
+			_, err := index.Build(k.ctx, k.arch, s, &index.Options{Decode: kv.Changes, RevealEncrypted: true})
+			check(k.t, err)
+		}
+	}
 }
 
 // pruneBelowBase takes away the segments that a base of a timeline stands for.
@@ -290,4 +309,112 @@ func TestGrep(t *testing.T) {
 			t.Errorf("grep %q (values %v): %q, want %q", tc.pattern, tc.values, got, tc.want)
 		}
 	}
+}
+
+// One key of many segments: with indexes the bytes of the archive stay where they
+// are, and the answer is the same.
+func TestQueryByIndex(t *testing.T) {
+	mem := newMemStore()
+	k := newKit(t, t.Context(), mem)
+	l := k.begin()
+	l.put("wanted", "first")
+	for i := range 30 {
+		l.puts(200, fmt.Sprintf("other%d-", i), fmt.Sprintf("value %d", i))
+		if i == 15 {
+			l.put("wanted", "second")
+		}
+		l.seal()
+	}
+	l.end()
+	read := func(noIndex bool) (values []string, requests int) {
+		f := archivetest.NewFaulty(mem, func(op archivetest.Op, key string, _ int) archivetest.Fault {
+			if op == archivetest.OpRead && strings.Contains(key, "/wal/") {
+				requests++
+			}
+			return archivetest.None
+		})
+		q, err := NewQuery(t.Context(), k.over(t, f).archives(), &QueryOptions{NoIndex: noIndex, Parallel: 1})
+		check(t, err)
+		check(t, q.History(t.Context(), Range{}, 7, []byte("wanted"), func(v *Version) error {
+			values = append(values, string(v.Value))
+			return nil
+		}))
+		return values, requests
+	}
+	k.index(1)
+	want := []string{"first", "second"}
+	scanned, all := read(true)
+	got, few := read(false)
+	if !slices.Equal(scanned, want) || !slices.Equal(got, want) {
+		t.Errorf("by scan %q, by index %q, want %q", scanned, got, want)
+	}
+	if all < 30 || few > 8 {
+		t.Errorf("%d reads of segments by scan, %d by index; want one a segment, and few", all, few)
+	}
+	// An index that lies about its place is found out, and the segment is read.
+	for _, key := range mem.keys("index/") {
+		mem.change(key, func(b []byte) []byte { b[len(b)/2] ^= 1; return b[:len(b)-1] })
+	}
+	if got, _ := read(false); !slices.Equal(got, want) {
+		t.Errorf("with damaged indexes %q, want %q", got, want)
+	}
+}
+
+// What is wrong is named, and what does not answer is not absent.
+func TestQueryTrouble(t *testing.T) {
+	mem := newMemStore()
+	k := newKit(t, t.Context(), mem)
+	l := k.begin()
+	for i := range 4 {
+		l.put("k", fmt.Sprintf("v%d", i))
+		l.seal()
+	}
+	l.end()
+	history := func(k *kit) error {
+		return k.query().History(k.ctx, Range{}, 7, []byte("k"), func(*Version) error { return nil })
+	}
+	check(t, history(k))
+
+	second := mem.keys("wal/")[1]
+	broken := mem.clone()
+	broken.change(second, func(b []byte) []byte { b[len(b)/3] ^= 1; return b })
+	err := history(k.over(t, broken))
+	if !names(err, second) || ExitCode(err) != ExitCorrupt {
+		t.Errorf("damaged segment: %v", err)
+	}
+	if _, err := k.over(t, broken).query().Get(t.Context(), Target{LSN: 1}, 7, []byte("k")); err != nil {
+		t.Errorf("the damaged segment is not on the way: %v", err)
+	}
+
+	down := archivetest.NewFaulty(mem, reads("wal/", func(int) archivetest.Fault { return archivetest.Fail }))
+	err = history(k.over(t, down))
+	if ExitCode(err) != ExitUnreachable {
+		t.Errorf("store is down: %v", err)
+	}
+
+	// The other store has a hole where only the one that is down may have more.
+	holed := mem.clone()
+	check(t, holed.Delete(t.Context(), second))
+	silent := archivetest.NewFaulty(mem, func(archivetest.Op, string, int) archivetest.Fault { return archivetest.Fail })
+	two := append(k.over(t, holed).archives(), k.over(t, silent).archives()...)
+	q, err := NewQuery(t.Context(), two, &QueryOptions{Restore: *k.options(nil, nil)})
+	check(t, err)
+	err = q.History(t.Context(), Range{}, 7, []byte("k"), func(*Version) error { return nil })
+	if !is[*UnreachableError](err) {
+		t.Errorf("a hole while a store is down: %v", err)
+	}
+}
+
+// Without an identity nothing is told of an encrypted archive, and all with it.
+func TestQueryEncrypted(t *testing.T) {
+	k, l, _, id := encryptedKit(t)
+	defer l.end()
+	if _, err := k.query().Get(t.Context(), Target{Latest: true}, 7, []byte("k1")); !errors.Is(err, archive.ErrKeyMissing) {
+		t.Errorf("get without identity: %v", err)
+	}
+	q := k.with(id).query()
+	for at := range k.model {
+		q.checkGet(at, "k1")
+	}
+	q.checkHistory(1, "k2")
 }

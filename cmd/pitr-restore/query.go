@@ -22,6 +22,7 @@ func keyFlags() []ucli.Flag {
 	return []ucli.Flag{
 		&ucli.UintFlag{Name: "tenant", Usage: "`N`: tenant of the key"},
 		&ucli.BoolFlag{Name: "base64", Usage: "KEY is base64"},
+		&ucli.BoolFlag{Name: "no-index", Usage: "read segments whole, also where there is an index"},
 	}
 }
 
@@ -65,7 +66,7 @@ func openQuery(c *cli.Call) (*pitr.Query, cli.Stores, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	q, err := pitr.NewQuery(c.Context(), archives, &pitr.QueryOptions{Parallel: c.Int("parallel"), Restore: pitr.Options{Logger: c.Log}})
+	q, err := pitr.NewQuery(c.Context(), archives, &pitr.QueryOptions{Parallel: c.Int("parallel"), NoIndex: c.Bool("no-index"), Restore: pitr.Options{Logger: c.Log}})
 	if err != nil {
 		_ = stores.Close() // the query's error says more
 		return nil, nil, err
