@@ -16,7 +16,7 @@ RACEPKGS := ./tpc/... ./wal/...
 # Nested modules keep heavy test and benchmark dependencies out of go.mod.
 NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod internal/servertest/go.mod))
 
-.PHONY: all build test race lint fuzz bench demo soak clean
+.PHONY: all build test race lint fuzz bench lambda lambda-check demo soak clean
 
 all: build test
 
@@ -67,6 +67,23 @@ fuzz:
 bench:
 	@mkdir -p docs
 	cd bench && $(GO) run . $(BENCH)
+
+# The functions for AWS Lambda: static, for both architectures, one zip each. The
+# same source and Go version give the same bytes, which lambda-check shows.
+LAMBDAS := index
+
+lambda:
+	@set -e; mkdir -p dist/lambda; $(GO) build -o dist/lambda/pack ./lambda/cmd/pack; \
+	for f in $(LAMBDAS); do for arch in arm64 amd64; do \
+		out=dist/lambda/$$f-$$arch; mkdir -p $$out; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -tags lambda.norpc -o $$out/bootstrap ./lambda/cmd/$$f; \
+		dist/lambda/pack $$out/bootstrap $$out.zip; \
+		sha256sum $$out.zip; \
+	done; done
+
+lambda-check: lambda
+	@set -e; sha256sum dist/lambda/*.zip > dist/lambda/sums; rm -r dist/lambda/*.zip dist/lambda/*/; \
+	$(MAKE) lambda >/dev/null; sha256sum -c dist/lambda/sums
 
 demo:
 	CGO_ENABLED=0 $(GO) run ./cmd/nodedb demo

@@ -1,0 +1,27 @@
+// Command index is the function that indexes segments as they arrive: the handler
+// of lambda/index on the runtime API of AWS Lambda, configured by its environment.
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	_ "gocloud.dev/blob/s3blob"    // the archive
+	_ "gocloud.dev/secrets/awskms" // what wrapped an identity file
+
+	"github.com/nodedb-go/nodedb/lambda/index"
+)
+
+func main() {
+	h, err := index.Configure(context.Background(), os.Getenv, os.Stdout)
+	if err == nil {
+		h.Dead, err = deadQueue(context.Background(), os.Getenv("NODEDB_DEAD_QUEUE"))
+	}
+	if err != nil {
+		slog.New(slog.NewJSONHandler(os.Stdout, nil)).Error("function cannot start", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.Start(h.Handle)
+}
