@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -417,4 +418,29 @@ func TestQueryEncrypted(t *testing.T) {
 		q.checkGet(at, "k1")
 	}
 	q.checkHistory(1, "k2")
+}
+
+// An expiry is in another segment than what it removes, and what it is too late
+// for stays.
+func TestQueryExpiry(t *testing.T) {
+	k := newKit(t, t.Context(), newMemStore())
+	l := k.begin()
+	due := k.now.Add(time.Hour).UnixMilli()
+	l.puts(4, "k", "for an hour") // k0 and k3 expire
+	l.seal()
+	l.expire(due-1000, "k0", "k1")
+	l.seal()
+	l.expire(due, "k0", "k1")
+	l.seal()
+	l.put("end", "of life")
+	l.end()
+	q := k.query()
+	for at := range k.model {
+		for _, key := range []string{"k0", "k1", "k3"} {
+			q.checkGet(at, key)
+		}
+		q.checkDiff(Position{Timeline: 1, LSN: 4}, at)
+	}
+	q.checkHistory(1, "k0")
+	q.checkHistory(1, "k1")
 }
