@@ -50,6 +50,7 @@ func TestRestartWithoutJournal(t *testing.T) {
 		r := newRig(t, 8)
 		a := r.start()
 		r.add(a, r.segs[:5]...)
+		waitFor(t, a, r.segs[4].Last) // Close does not wait for what is queued
 		if err := a.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/archive/index"
 	"github.com/nodedb-go/nodedb/archive/retain"
+	"github.com/nodedb-go/nodedb/node/engine/kv"
 )
 
 // openSweep appends a sweep of another pruner that has not ended.
@@ -78,5 +80,31 @@ func TestPruneSuperseded(t *testing.T) {
 	key, _, err := archive.WriteSnapshot(t.Context(), k.arch, &archive.SnapshotOptions{NamesOnly: true, Clock: s.clock})
 	if err != nil || key.Seq != 8 {
 		t.Errorf("next snapshot: %v, %v", key, err)
+	}
+}
+
+// The index of a segment goes when the segment is gone, and not before.
+func TestPruneIndexes(t *testing.T) {
+	s, k, _ := agedKit(t, t.Context())
+	c, err := k.arch.Catalog(t.Context())
+	check(t, err)
+	for _, e := range c.Segments {
+		_, err := index.Build(t.Context(), k.arch, e, &index.Options{Decode: kv.Changes})
+		check(t, err)
+	}
+	before := len(s.keys("index/"))
+	for range 4 {
+		_, err := s.prune(k, retain.Policy{Last: 2}, true)
+		check(t, err)
+		s.pass(testGrace)
+	}
+	c, err = k.arch.Catalog(t.Context())
+	check(t, err)
+	var want []string
+	for _, e := range c.Segments {
+		want = append(want, k.arch.Key(archive.IndexKey{Timeline: e.Timeline, First: e.First, Last: e.Last, SHA16: e.SHA16}))
+	}
+	if got := s.keys("index/"); !slices.Equal(got, want) || len(got) == before {
+		t.Errorf("of %d indexes left\n%v, want\n%v", before, got, want)
 	}
 }

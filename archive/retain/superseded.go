@@ -18,7 +18,8 @@ type supersededObject struct {
 	why string
 }
 
-// superseded are the catalog snapshots and ledgers behind the newest few. The
+// superseded are the catalog snapshots and ledgers behind the newest few, and
+// the indexes of segments that are gone, whose keys must not outlive them. The
 // highest number always stays, so none is ever given twice.
 func (v *view) superseded() []supersededObject {
 	var out []supersededObject
@@ -29,6 +30,15 @@ func (v *view) superseded() []supersededObject {
 	ledgers := slices.SortedFunc(slices.Values(v.catalog.Ledgers), func(x, y archive.LedgerEntry) int { return cmp.Compare(y.Seq, x.Seq) })
 	for _, e := range ledgers[min(newestKept, len(ledgers)):] {
 		out = append(out, supersededObject{e.Object, e.String(), "newer ledgers are there"})
+	}
+	segments := make(map[archive.IndexKey]bool)
+	for _, e := range v.catalog.Segments {
+		segments[archive.IndexKey{Timeline: e.Timeline, First: e.First, Last: e.Last, SHA16: e.SHA16}] = true
+	}
+	for _, e := range v.catalog.Indexes {
+		if !segments[e.IndexKey] {
+			out = append(out, supersededObject{e.Object, e.String(), "the segment that it indexes is not there"})
+		}
 	}
 	return out
 }

@@ -224,28 +224,3 @@ func (v *ChangeView) text() string {
 	}
 	return text
 }
-
-// Touches says whether the record changes this key of this tenant.
-func Touches(r *wal.Record, tenant uint32, key string) bool {
-	if r.Type < 64 {
-		return false
-	}
-	v := ViewRecord(r)
-	if v.Tenant == tenant && v.ChangeView.is(key) {
-		return true
-	}
-	for i := range v.Changes {
-		c := &v.Changes[i]
-		if (c.Tenant == nil && v.Tenant == tenant || c.Tenant != nil && *c.Tenant == tenant) && c.is(key) {
-			return true
-		}
-	}
-	return false
-}
-
-func (v *ChangeView) is(key string) bool {
-	if v.Key != nil {
-		return *v.Key == key
-	}
-	return v.KeyB64 != "" && v.KeyB64 == base64.StdEncoding.EncodeToString([]byte(key))
-}

@@ -49,25 +49,6 @@ func TestViewRecord(t *testing.T) {
 	}
 }
 
-func TestTouches(t *testing.T) {
-	put := &wal.Record{Type: kv.TypePut, Tenant: 1, Payload: kv.AppendPut(nil, &kv.Put{Op: kv.OpPut, Key: []byte{0xff}})}
-	expire := &wal.Record{Type: kv.TypeExpire, Payload: kv.AppendExpire(nil, &kv.Expire{Op: kv.OpMaintenance, Keys: []kv.Due{{Millis: 1, Tenant: 2, Key: []byte("k")}}})}
-	for _, tc := range []struct {
-		rec    *wal.Record
-		tenant uint32
-		key    string
-		want   bool
-	}{
-		{put, 1, "\xff", true}, {put, 0, "\xff", false}, {put, 1, "k", false},
-		{expire, 2, "k", true}, {expire, 0, "k", false},
-		{&wal.Record{Type: wal.TypeNoop}, 0, "", false},
-	} {
-		if got := Touches(tc.rec, tc.tenant, tc.key); got != tc.want {
-			t.Errorf("Touches(%v, %d, %q) = %v", tc.rec.Type, tc.tenant, tc.key, got)
-		}
-	}
-}
-
 // One value may hold several URLs; a comma inside of one does not end it.
 func TestArchiveURLs(t *testing.T) {
 	var got []string
