@@ -2,14 +2,12 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 )
 
 // A configuredStore has settings of its own that decide how safe an archive is
@@ -39,18 +37,13 @@ func (s *blobStore) settings(ctx context.Context) []DoctorCheck {
 // unsettled is the check of a setting that could not be read.
 func unsettled(name, permission string, err error) DoctorCheck {
 	c := DoctorCheck{Name: name, Finding: FindingSkip, Detail: "the store does not tell: " + err.Error(), Advice: "ask who owns the bucket"}
-	if e, ok := errors.AsType[smithy.APIError](err); ok {
-		c.Detail = "the store does not tell: " + e.ErrorCode()
-		if e.ErrorCode() == "AccessDenied" {
+	if code := errorCode(err); code != "" {
+		c.Detail = "the store does not tell: " + code
+		if code == "AccessDenied" {
 			c.Advice = "grant " + permission + " to whoever examines the archive; the node does not need it"
 		}
 	}
 	return c
-}
-
-func hasCode(err error, code string) bool {
-	e, ok := errors.AsType[smithy.APIError](err)
-	return ok && e.ErrorCode() == code
 }
 
 func (c *s3Creator) versioning(ctx context.Context) DoctorCheck {
@@ -71,7 +64,7 @@ func (c *s3Creator) versioning(ctx context.Context) DoctorCheck {
 func (c *s3Creator) objectLock(ctx context.Context) DoctorCheck {
 	const name = "object lock"
 	out, err := c.client.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &c.bucket})
-	if hasCode(err, "ObjectLockConfigurationNotFoundError") {
+	if errorCode(err) == "ObjectLockConfigurationNotFoundError" {
 		return DoctorCheck{Name: name, Finding: FindingWarn, Detail: "off: only credentials stand between the archive and its deletion",
 			Advice: "use a bucket with Object Lock and a default retention that is as long as the history that you promise"}
 	}
@@ -93,7 +86,7 @@ func (c *s3Creator) objectLock(ctx context.Context) DoctorCheck {
 
 func (c *s3Creator) lifecycle(ctx context.Context) DoctorCheck {
 	out, err := c.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &c.bucket})
-	if hasCode(err, "NoSuchLifecycleConfiguration") {
+	if errorCode(err) == "NoSuchLifecycleConfiguration" {
 		return judgeLifecycle(nil, c.prefix+root)
 	}
 	if err != nil {

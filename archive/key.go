@@ -133,6 +133,12 @@ type IndexKey struct {
 	SHA16       ShortSum
 }
 
+// Index names the index of the segment. Segments of one content, encrypted or
+// not, have one index.
+func (k SegmentKey) Index() IndexKey {
+	return IndexKey{Timeline: k.Timeline, First: k.First, Last: k.Last, SHA16: k.SHA16}
+}
+
 // CatalogKey names one snapshot of the catalog.
 type CatalogKey struct {
 	Timeline wal.Timeline

@@ -74,7 +74,7 @@ func (d *decoder) decode(ctx context.Context, i int, ps PlanSegment, plain io.Re
 	}
 	out := &decoded{plan: ps, shares: make([]share, d.workers)}
 	if err = d.read(ctx, i, out, plain, key); err == nil {
-		err = checkName(out.seg, d.nodeID, name)
+		err = name.Check(out.seg, d.nodeID)
 	}
 	if err != nil {
 		out.free()
@@ -214,24 +214,6 @@ func (d *decoder) room(i int, out *decoded, n int) (*[]byte, error) {
 		out.blocks = append(out.blocks, make([]byte, 0, size))
 	}
 	return &out.blocks[len(out.blocks)-1], nil
-}
-
-// checkName compares what a segment says of itself with the name it was stored
-// under.
-func checkName(s wal.Segment, nodeID string, k archive.SegmentKey) error {
-	switch {
-	case s.NodeID != nodeID:
-		return fmt.Errorf("its preamble names node %q, not %q", s.NodeID, nodeID)
-	case s.Timeline != k.Timeline || s.Epoch != k.Epoch:
-		return fmt.Errorf("its preamble names timeline %d and epoch %d, its name timeline %d and epoch %d",
-			uint32(s.Timeline), uint64(s.Epoch), uint32(k.Timeline), uint64(k.Epoch))
-	case s.First != k.First || s.Last != k.Last:
-		return fmt.Errorf("it holds LSNs %d to %d, its name says %d to %d",
-			uint64(s.First), uint64(s.Last), uint64(k.First), uint64(k.Last))
-	case archive.Short(s.SHA256) != k.SHA16:
-		return fmt.Errorf("its SHA-256 begins with %s, its name says %s", archive.Short(s.SHA256), k.SHA16)
-	}
-	return nil
 }
 
 func segmentKey(key string) (archive.SegmentKey, error) {

@@ -102,7 +102,7 @@ func TestPruneIndexes(t *testing.T) {
 	check(t, err)
 	var want []string
 	for _, e := range c.Segments {
-		want = append(want, k.arch.Key(archive.IndexKey{Timeline: e.Timeline, First: e.First, Last: e.Last, SHA16: e.SHA16}))
+		want = append(want, k.arch.Key(e.Index()))
 	}
 	if got := s.keys("index/"); !slices.Equal(got, want) || len(got) == before {
 		t.Errorf("of %d indexes left\n%v, want\n%v", before, got, want)

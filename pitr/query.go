@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/node/engine/kv"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -69,9 +70,9 @@ func (q *Query) Warnings() []string { return q.src.warnings() }
 
 // What a Version is. Those of records are kv's.
 const (
-	OpPut     = "put"
-	OpDelete  = "del"
-	OpExpire  = "expire"
+	OpPut     = kv.ChangePut
+	OpDelete  = kv.ChangeDelete
+	OpExpire  = kv.ChangeExpire
 	OpBase    = "base"    // the oldest that is known: what a base holds
 	OpAbsent  = "absent"  // a base does not hold the key
 	OpUnknown = "unknown" // no object tells what was written from LSN to To

@@ -37,7 +37,7 @@ func (q *Query) versionsOf(ctx context.Context, sg *segment, w *wanted) ([]Versi
 	}
 	for _, store := range sg.stores {
 		for _, e := range q.src.entries[store][sg.key] {
-			at, ok := q.indexes[store][index.KeyOf(e.SegmentKey)]
+			at, ok := q.indexes[store][e.Index()]
 			if !ok {
 				continue
 			}

@@ -88,7 +88,7 @@ func (q *Query) scan(ctx context.Context, store int, e archive.SegmentEntry, sg 
 		return err
 	})
 	if err == nil {
-		err = checkName(hd.seg, q.src.node, name)
+		err = name.Check(hd.seg, q.src.node)
 	}
 	if err != nil && ctx.Err() == nil && !archive.Retryable(err) {
 		return nil, q.src.damage(store, key, err)

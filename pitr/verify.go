@@ -287,7 +287,7 @@ func (v *verifier) readSegment(ctx context.Context, e archive.SegmentEntry) (hea
 	defer func() { _ = body.Close() }()
 	out, err := readWhole(ctx, body, e.Object.Key, func(*wal.Record) error { return nil })
 	if err == nil {
-		err = checkName(out.seg, v.a.NodeID(), e.SegmentKey)
+		err = e.Check(out.seg, v.a.NodeID())
 	}
 	if err != nil && ctx.Err() == nil && !archive.Retryable(err) {
 		return head{}, v.src.damage(0, e.Object.Key, err)

@@ -33,7 +33,7 @@ func (v *verifier) pack(ctx context.Context, p archive.PackEntry, only map[strin
 	err := v.a.ReadPack(ctx, p, func(k archive.SegmentKey, r io.Reader) error {
 		hd, err := readWhole(ctx, r, p.Object.Key, func(*wal.Record) error { return nil })
 		if err == nil {
-			err = checkName(hd.seg, v.a.NodeID(), k)
+			err = k.Check(hd.seg, v.a.NodeID())
 		}
 		heads[k.Content().String()] = hd
 		return err

@@ -32,12 +32,6 @@ type Built struct {
 	Existed bool
 }
 
-// KeyOf names the index of a segment. Segments of one content, encrypted or not,
-// have one index.
-func KeyOf(k archive.SegmentKey) archive.IndexKey {
-	return archive.IndexKey{Timeline: k.Timeline, First: k.First, Last: k.Last, SHA16: k.SHA16}
-}
-
 // Build reads a segment, verifies it, and creates its index. That it is there
 // already is success: an index is a function of its segment.
 //
@@ -45,7 +39,7 @@ func KeyOf(k archive.SegmentKey) archive.IndexKey {
 // archive.ErrCorrupt (damage, or a record that is not what it should be) or
 // archive.ErrVersion (a later format), or are Decode's.
 func Build(ctx context.Context, a *archive.Archive, s archive.SegmentEntry, o *Options) (Built, error) {
-	b := Built{Key: KeyOf(s.SegmentKey)}
+	b := Built{Key: s.Index()}
 	if s.Age.Encrypted() && !o.RevealEncrypted {
 		return b, fmt.Errorf("%w: %s", ErrEncrypted, s.Object.Key)
 	}
@@ -77,23 +71,14 @@ func encodeSegment(ctx context.Context, a *archive.Archive, s archive.SegmentEnt
 	defer func() { _ = body.Close() }()
 	c, seg, err := scan(ctx, body, s.Object.Key, decode)
 	if err == nil {
-		err = checkName(seg, a.NodeID(), s.SegmentKey)
+		if err = s.Check(seg, a.NodeID()); err != nil {
+			err = fmt.Errorf("%w: %w", archive.ErrCorrupt, err)
+		}
 	}
 	if err != nil {
 		return 0, placed(a, s.Object.Key, err)
 	}
 	return c.rows, c.write(dst, seg)
-}
-
-// checkName compares what a segment says of itself with the name it was stored
-// under.
-func checkName(s wal.Segment, nodeID string, k archive.SegmentKey) error {
-	if s.NodeID != nodeID || s.Timeline != k.Timeline || s.Epoch != k.Epoch || s.First != k.First || s.Last != k.Last ||
-		archive.Short(s.SHA256) != k.SHA16 {
-		return fmt.Errorf("%w: it holds LSNs %d to %d of node %q, timeline %d, epoch %d, SHA-256 %s, which is not what its name says",
-			archive.ErrCorrupt, uint64(s.First), uint64(s.Last), s.NodeID, uint32(s.Timeline), uint64(s.Epoch), archive.Short(s.SHA256))
-	}
-	return nil
 }
 
 // placed gives damage its place, and errors of the segment format the archive's
@@ -121,7 +106,7 @@ func Missing(c *archive.Catalog) []archive.SegmentEntry {
 	at := make(map[archive.IndexKey]int)
 	var out []archive.SegmentEntry
 	for _, s := range c.Segments {
-		k := KeyOf(s.SegmentKey)
+		k := s.Index()
 		if have[k] {
 			continue
 		}

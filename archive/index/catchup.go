@@ -54,7 +54,7 @@ func CatchUp(ctx context.Context, a *archive.Archive, o *Options, progress func(
 			sum.Encrypted++
 		case errors.Is(err, archive.ErrNotFound):
 			sum.Gone++
-		case ctx.Err() != nil || ofStore(err):
+		case ctx.Err() != nil || OfStore(err):
 			return sum, err
 		default:
 			sum.Problems = append(sum.Problems, Problem{Key: s.Object.Key, Reason: err.Error()})
@@ -66,9 +66,9 @@ func CatchUp(ctx context.Context, a *archive.Archive, o *Options, progress func(
 	return sum, nil
 }
 
-// ofStore tells trouble of the store from what a segment is. What is in cold
+// OfStore tells trouble of the store from what a segment is. What is in cold
 // storage is a segment's own trouble.
-func ofStore(err error) bool {
+func OfStore(err error) bool {
 	var se *archive.StoreError
 	return errors.As(err, &se) && !errors.Is(err, archive.ErrCold)
 }

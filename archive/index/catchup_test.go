@@ -114,7 +114,7 @@ func TestPacked(t *testing.T) {
 		d, seg := randomFrom(t, seed, 25, at)
 		at = seg.Last + 1
 		put(t, a, keyOf(seg), d)
-		data[index.KeyOf(keyOf(seg))] = d
+		data[keyOf(seg).Index()] = d
 	}
 	if _, err := archive.Compact(t.Context(), a, &archive.CompactOptions{MinObjects: 2}); err != nil {
 		t.Fatal(err)

@@ -273,7 +273,7 @@ func TestLookupDamage(t *testing.T) {
 		a, _ := newArchive(t)
 		broken := bytes.Clone(object)
 		broken[at] ^= 0x41
-		k := index.KeyOf(keyOf(seg))
+		k := keyOf(seg).Index()
 		if err := a.Store().Create(t.Context(), a.Key(k), bytes.NewReader(broken), int64(len(broken))); err != nil {
 			t.Fatal(err)
 		}

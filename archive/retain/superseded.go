@@ -33,7 +33,7 @@ func (v *view) superseded() []supersededObject {
 	}
 	segments := make(map[archive.IndexKey]bool)
 	for _, e := range v.catalog.Segments {
-		segments[archive.IndexKey{Timeline: e.Timeline, First: e.First, Last: e.Last, SHA16: e.SHA16}] = true
+		segments[e.Index()] = true
 	}
 	for _, e := range v.catalog.Indexes {
 		if !segments[e.IndexKey] {

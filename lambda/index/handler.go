@@ -148,7 +148,6 @@ func (r *run) object(ctx context.Context, c change) error {
 // outcome counts what became of a segment, and tells passing trouble from poison.
 func (r *run) outcome(ctx context.Context, path string, built archiveindex.Built, err error) error {
 	log := r.Logger.With("segment", path, "index", built.Key.String())
-	var se *archive.StoreError
 	switch {
 	case err == nil && built.Existed:
 		r.counts.Existed++
@@ -166,7 +165,7 @@ func (r *run) outcome(ctx context.Context, path string, built archiveindex.Built
 		log.WarnContext(ctx, "segment is gone: merged or pruned since; nodedb catalog index finds it in its pack")
 	case ctx.Err() != nil:
 		return err
-	case errors.As(err, &se) && !errors.Is(err, archive.ErrCold):
+	case archiveindex.OfStore(err):
 		return err
 	default:
 		return poison{err}
