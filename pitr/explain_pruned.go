@@ -2,7 +2,6 @@ package pitr
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nodedb-go/nodedb/archive"
@@ -18,19 +17,14 @@ type PruneNote struct {
 	Policy string    `json:"policy"`
 }
 
-// prunedFor finds the segment of an LSN among what was pruned, or else the
+// prunedFor finds the segment or pack of an LSN among what was pruned, or else the
 // newest base at or below it. A log that cannot be read says nothing.
 func prunedFor(ctx context.Context, archives []*archive.Archive, tl wal.Timeline, lsn wal.LSN) (*PruneNote, error) {
 	var base *PruneNote
 	var newest wal.LSN
 	for _, a := range archives {
-		log, err := archive.ReadPruneLog(ctx, a.Store(), a.NodeID())
-		switch {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case errors.Is(err, archive.ErrCorrupt), errors.Is(err, archive.ErrVersion), archive.Retryable(err):
-			continue
-		case err != nil:
+		log, err := readPruneLog(ctx, a)
+		if err != nil {
 			return nil, err
 		}
 		for key, o := range log.Swept() {
@@ -41,6 +35,10 @@ func prunedFor(ctx context.Context, archives []*archive.Archive, tl wal.Timeline
 			note := &PruneNote{Store: a.Store().URL(), Key: key, At: o.At, Policy: o.Policy}
 			switch k := k.(type) {
 			case archive.SegmentKey:
+				if (tl == 0 || k.Timeline == tl) && k.First <= lsn && lsn <= k.Last {
+					return note, nil
+				}
+			case archive.PackKey:
 				if (tl == 0 || k.Timeline == tl) && k.First <= lsn && lsn <= k.Last {
 					return note, nil
 				}

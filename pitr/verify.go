@@ -102,10 +102,12 @@ type verifier struct {
 	checked map[string]bool               // in this run
 	listed  map[string]bool               // set before any object is read
 	pruned  map[string]bool               // the same; by the prune log
-	saved   time.Time
-	saving  sync.Mutex
-	sums    *sumStore
-	budget  struct {
+
+	prunedLSNs prunedLSNs
+	saved      time.Time
+	saving     sync.Mutex
+	sums       *sumStore
+	budget     struct {
 		begun   time.Time
 		started int
 		bytes   int64
@@ -124,7 +126,7 @@ func Verify(ctx context.Context, a *archive.Archive, opts *VerifyOptions) (*Veri
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{src: src, heads: make(map[string]head), pruned: make(map[string]bool),
+	v := &verifier{src: src, heads: make(map[string]head), pruned: make(map[string]bool), prunedLSNs: make(prunedLSNs),
 		report: &VerifyReport{NodeID: a.NodeID(), Store: a.Store().URL(), Problems: []Problem{}}}
 	if opts != nil {
 		v.opts = *opts
@@ -344,8 +346,10 @@ func (v *verifier) chains(h *history) {
 		for _, c := range b.clashes {
 			v.problem(archive.NodePrefix(h.node)+c.b, fmt.Errorf("it holds LSNs %d to %d of the same epoch as %s", uint64(c.from), uint64(c.to), c.a))
 		}
-		for _, m := range describe(b).Missing {
-			v.problem("", fmt.Errorf("LSNs %d to %d of timeline %d are missing and no gap object says so", uint64(m.From), uint64(m.To), uint32(id)))
+		t := describe(b)
+		v.prunedLSNs.tell(&t)
+		for _, m := range t.Missing {
+			v.problem("", fmt.Errorf("LSNs %d to %d of timeline %d are missing: no gap object and no prune record says so", uint64(m.From), uint64(m.To), uint32(id)))
 		}
 		for _, r := range b.runs {
 			for i := 1; i < len(r.segments); i++ {

@@ -34,6 +34,7 @@ func (v *verifier) retention(ctx context.Context, c *archive.Catalog) error {
 		if r.Kind == archive.PruneSweep {
 			for _, o := range r.Objects {
 				v.pruned[o.Key] = true
+				v.prunedLSNs.add(o.Key)
 			}
 		}
 	}

@@ -41,6 +41,7 @@ type Timeline struct {
 	Bases     []PlanBase   `json:"bases"`
 	Gaps      []PlanGap    `json:"gaps"`    // declared
 	Missing   []PlanGap    `json:"missing"` // absent without a declaration; Key is empty
+	Pruned    []PlanGap    `json:"pruned"`  // absent between archived ones, by the prune log; Key is empty
 	Windows   []Window     `json:"windows"`
 	Lineage   []Stretch    `json:"lineage"`             // its history, root first
 	ClaimedAt time.Time    `json:"claimed_at,omitzero"` // of its first epoch
@@ -56,7 +57,8 @@ type Stretch struct {
 }
 
 // Describe lists all timelines of a node and what can be restored of each. It
-// reads listings, epoch objects, and the footers at the ends of windows.
+// reads listings, epoch objects, the footers at the ends of windows, and the
+// prune log when LSNs are absent.
 func Describe(ctx context.Context, archives []*archive.Archive) (*Description, error) {
 	src, h, err := survey(ctx, archives, archive.SnapshotContents)
 	if err != nil {
@@ -90,6 +92,9 @@ func Describe(ctx context.Context, archives []*archive.Archive) (*Description, e
 		}
 		out.Timelines = append(out.Timelines, t)
 	}
+	if err := tellPruned(ctx, archives, out.Timelines); err != nil {
+		return nil, err
+	}
 	return out, nil
 }
 
@@ -110,7 +115,7 @@ func Windows(ctx context.Context, archives []*archive.Archive) ([]Window, error)
 func describe(b *branch) Timeline {
 	t := Timeline{Timeline: b.id, Parent: b.parent, ForkLSN: b.fork, FirstLSN: b.first, LastLSN: b.last(),
 		Epochs: len(b.epochs), Segments: len(b.segments), Dead: len(b.dead),
-		Bases: []PlanBase{}, Gaps: []PlanGap{}, Missing: []PlanGap{}, Windows: []Window{}}
+		Bases: []PlanBase{}, Gaps: []PlanGap{}, Missing: []PlanGap{}, Pruned: []PlanGap{}, Windows: []Window{}}
 	for i := range b.segments {
 		t.Bytes += b.segments[i].bytes
 	}

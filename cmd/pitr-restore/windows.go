@@ -42,7 +42,8 @@ type windowsDoc struct {
 	Points   []pointView    `json:"points"`
 	Bases    []baseView     `json:"bases"`
 	Gaps     []pitr.PlanGap `json:"gaps"`
-	Missing  []pitr.PlanGap `json:"missing"` // holes that no gap object declares
+	Missing  []pitr.PlanGap `json:"missing"` // holes that nothing explains
+	Pruned   []pitr.PlanGap `json:"pruned"`  // holes that retention made
 	Warnings []string       `json:"warnings"`
 	SVG      string         `json:"svg,omitempty"` // file that was written
 
@@ -68,11 +69,12 @@ func runWindows(c *cli.Call) error {
 		return err
 	}
 	doc := windowsDoc{NodeID: d.NodeID, Stores: d.Stores, Warnings: d.Warnings,
-		Windows: []pitr.Window{}, Gaps: []pitr.PlanGap{}, Missing: []pitr.PlanGap{}, Bases: []baseView{}}
+		Windows: []pitr.Window{}, Gaps: []pitr.PlanGap{}, Missing: []pitr.PlanGap{}, Pruned: []pitr.PlanGap{}, Bases: []baseView{}}
 	for _, t := range d.Timelines {
 		doc.Windows = append(doc.Windows, t.Windows...)
 		doc.Gaps = append(doc.Gaps, t.Gaps...)
 		doc.Missing = append(doc.Missing, t.Missing...)
+		doc.Pruned = append(doc.Pruned, t.Pruned...)
 		for _, b := range t.Bases {
 			doc.Bases = append(doc.Bases, baseView{b.Timeline, b.LSN, b.Key})
 		}
@@ -184,8 +186,11 @@ func (d *windowsDoc) writeNotes(w io.Writer) error {
 	for _, g := range d.Gaps {
 		lines = append(lines, fmt.Sprintf("gap: LSN %d to %d of timeline %d is declared lost", g.From, g.To, g.Timeline))
 	}
+	for _, g := range d.Pruned {
+		lines = append(lines, fmt.Sprintf("pruned: LSN %d to %d of timeline %d were deleted by retention", g.From, g.To, g.Timeline))
+	}
 	for _, g := range d.Missing {
-		lines = append(lines, fmt.Sprintf("missing: LSN %d to %d of timeline %d, and no gap object says why", g.From, g.To, g.Timeline))
+		lines = append(lines, fmt.Sprintf("missing: LSN %d to %d of timeline %d, and neither a gap object nor the prune log says why", g.From, g.To, g.Timeline))
 	}
 	for _, t := range d.Warnings {
 		lines = append(lines, "warning: "+t)

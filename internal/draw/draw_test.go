@@ -148,3 +148,24 @@ func Example() {
 	// x declared lost   ? missing   B base   P restore point
 	// * both
 }
+
+// What retention deleted is neither lost nor missing, and the legend has it only
+// where it is drawn.
+func TestPruned(t *testing.T) {
+	h := New(&pitr.Description{NodeID: "shop", Timelines: []pitr.Timeline{{Timeline: 1, FirstLSN: 1, LastLSN: 100,
+		Windows: []pitr.Window{{Timeline: 1, From: 1, To: 40}, {Timeline: 1, From: 61, To: 100}},
+		Pruned:  []pitr.PlanGap{{Timeline: 1, From: 41, To: 60}}}}}, nil)
+	var text, svg bytes.Buffer
+	if err := h.Text(&text, 40, false); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text.String(), "=___") || !strings.Contains(text.String(), "_ pruned") {
+		t.Errorf("drawing:\n%s", text.String())
+	}
+	if err := h.SVG(&svg); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(svg.String(), "LSN 41 to 60: pruned") || !strings.Contains(svg.String(), ">pruned<") {
+		t.Errorf("SVG:\n%s", svg.String())
+	}
+}

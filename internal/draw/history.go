@@ -32,8 +32,9 @@ type Kind int
 const (
 	Kept    Kind = iota // each LSN can be restored
 	Stale               // archived, but nothing leads to it
+	Pruned              // deleted by retention
 	Lost                // declared lost
-	Missing             // absent, and no gap object says why
+	Missing             // absent, and neither a gap object nor the prune log says why
 )
 
 // Span is a range of LSNs, inclusive; times are zero when unknown.
@@ -65,6 +66,9 @@ func New(d *pitr.Description, points []Mark) *History {
 		}
 		for _, g := range t.Missing {
 			r.Spans = append(r.Spans, Span{Kind: Missing, From: g.From, To: g.To})
+		}
+		for _, g := range t.Pruned {
+			r.Spans = append(r.Spans, Span{Kind: Pruned, From: g.From, To: g.To})
 		}
 		for _, b := range t.Bases {
 			r.Bases = append(r.Bases, b.LSN)
@@ -106,6 +110,13 @@ func (r *Row) fill() {
 		out = append(out, Span{Kind: Stale, From: next, To: r.Last})
 	}
 	r.Spans = out
+}
+
+// has tells whether a span of that kind is drawn.
+func (h *History) has(kind Kind) bool {
+	return slices.ContainsFunc(h.Rows, func(r Row) bool {
+		return slices.ContainsFunc(r.Spans, func(s Span) bool { return s.Kind == kind })
+	})
 }
 
 // timeAt is about when an LSN was written, zero when nothing tells.

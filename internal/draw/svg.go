@@ -29,7 +29,7 @@ const svgStyle = `
   .page { fill: #ffffff; } text { fill: #24292f; font: 12px ui-sans-serif, system-ui, "DejaVu Sans", sans-serif; }
   .title { font-size: 16px; font-weight: 600; } .dim { fill: #57606a; font-size: 11px; }
   .grid { stroke: #d0d7de; } .fork { stroke: #8c959f; stroke-width: 1.5; fill: none; }
-  .kept { fill: #2da44e; } .stale { fill: #d0d7de; } .lost { fill: #cf222e; } .missing { fill: url(#hatch); stroke: #bf8700; }
+  .kept { fill: #2da44e; } .stale { fill: #d0d7de; } .pruned { fill: none; stroke: #8c959f; stroke-dasharray: 3 3; } .lost { fill: #cf222e; } .missing { fill: url(#hatch); stroke: #bf8700; }
   .hatch { stroke: #bf8700; stroke-width: 3; } .base { fill: #0969da; } .point { fill: #8250df; } .lead { stroke: #8250df; stroke-opacity: .45; }
   @media (prefers-color-scheme: dark) {
     .page { fill: #0d1117; } text { fill: #e6edf3; } .dim { fill: #8d96a0; } .grid { stroke: #30363d; } .fork { stroke: #6e7681; }
@@ -120,9 +120,9 @@ func (s *svg) fork(i int) {
 	}
 }
 
-var classes = [4]string{"kept", "stale", "lost", "missing"}
+var classes = [5]string{"kept", "stale", "pruned", "lost", "missing"}
 
-var words = [4]string{"can be restored", "archived, but nothing leads to it", "declared lost", "missing, and no gap object says why"}
+var words = [5]string{"can be restored", "archived, but nothing leads to it", "pruned", "declared lost", "missing, and nothing says why"}
 
 func (s *svg) row(i int) {
 	r, y := &s.h.Rows[i], s.y(i)
@@ -175,7 +175,10 @@ func (s *svg) legend(y int) {
 		s.put(`<text class="dim" x="%.1f" y="%d">%s</text>`, x+20, y, label)
 		x += 20 + charWidth*float64(len(label)) + 20
 	}
-	for k, label := range []string{"can be restored", "archived, nothing leads to it", "declared lost", "missing"} {
+	for k, label := range []string{"can be restored", "archived, nothing leads to it", "pruned", "declared lost", "missing"} {
+		if Kind(k) == Pruned && !s.h.has(Pruned) {
+			continue
+		}
 		item(`<rect class="`+classes[k]+`" x="%.1f" y="%d" width="14" height="10" rx="2" transform="translate(0 -9)"/>`, label)
 	}
 	item(`<path class="base" d="M%.1f %d m7 -9 l5 9 h-10 z"/>`, "base")

@@ -3,6 +3,7 @@ package draw
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -17,15 +18,15 @@ const (
 
 // style is a set of characters for text.
 type style struct {
-	kinds             [4]rune // by Kind
+	kinds             [5]rune // by Kind
 	base, point, both rune
 	corner, line      rune
 	tick              rune
 }
 
 var (
-	plain  = style{kinds: [4]rune{'=', '.', 'x', '?'}, base: 'B', point: 'P', both: '*', corner: '\\', line: '-', tick: '|'}
-	blocks = style{kinds: [4]rune{'█', '░', '×', '?'}, base: '▲', point: '●', both: '◆', corner: '└', line: '─', tick: '╷'}
+	plain  = style{kinds: [5]rune{'=', '.', '_', 'x', '?'}, base: 'B', point: 'P', both: '*', corner: '\\', line: '-', tick: '|'}
+	blocks = style{kinds: [5]rune{'█', '░', '▁', '×', '?'}, base: '▲', point: '●', both: '◆', corner: '└', line: '─', tick: '╷'}
 )
 
 // Text writes the picture width columns wide. Without blocks it is plain ASCII.
@@ -170,6 +171,9 @@ func (t *text) legend(width int) {
 		string(t.st.kinds[Kept]) + " can be restored", string(t.st.kinds[Stale]) + " archived, but nothing leads to it",
 		string(t.st.kinds[Lost]) + " declared lost", string(t.st.kinds[Missing]) + " missing",
 		string(t.st.base) + " base", string(t.st.point) + " restore point", string(t.st.both) + " both",
+	}
+	if t.h.has(Pruned) {
+		parts = slices.Insert(parts, 2, string(t.st.kinds[Pruned])+" pruned")
 	}
 	line := ""
 	for _, p := range parts {
