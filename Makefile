@@ -4,6 +4,7 @@
 
 GO       ?= go
 FUZZTIME ?= 60s
+FUZZBUILD ?= -fuzz .
 SOAKTIME ?= 3600
 BENCH    ?= -json ../docs/bench.json -svg ../docs/bench.svg
 
@@ -54,7 +55,7 @@ fuzz:
 	@set -e; bin=$$(mktemp -d); trap 'rm -rf "$$bin"' EXIT; \
 	for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		pkg=$$($(GO) list $$dir); \
-		$(GO) test -c -fuzz . -o "$$bin/test" $$dir; \
+		$(GO) test -c $(FUZZBUILD) -o "$$bin/test" $$dir; \
 		for name in $$("$$bin/test" -test.list '^Fuzz'); do \
 			echo "== $$pkg $$name"; \
 			(cd $$dir && "$$bin/test" -test.run '^$$' -test.fuzz "^$$name\$$" -test.fuzztime $(FUZZTIME) \
