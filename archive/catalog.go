@@ -77,6 +77,7 @@ type Catalog struct {
 	Gaps     []GapEntry     // by timeline, first LSN
 	Pins     []PinEntry     // by name
 	Indexes  []IndexEntry   // by timeline, first LSN
+	Merged   []MergedEntry  // by timeline, first LSN
 	Catalogs []CatalogEntry // by timeline, sequence
 	Ledgers  []LedgerEntry  // by sequence
 	Proofs   []ProofEntry   // by timeline, LSN
@@ -153,7 +154,7 @@ type PinEntry struct {
 	Object
 }
 
-// IndexEntry is an index of segments.
+// IndexEntry is the index of a segment.
 type IndexEntry struct {
 	IndexKey
 	Object
@@ -316,6 +317,8 @@ func (c *Catalog) add(k Key, o Object) {
 		c.Pins = append(c.Pins, PinEntry{k, o})
 	case IndexKey:
 		c.Indexes = append(c.Indexes, IndexEntry{k, o})
+	case MergedKey:
+		c.Merged = append(c.Merged, MergedEntry{k, o})
 	case CatalogKey:
 		c.Catalogs = append(c.Catalogs, CatalogEntry{k, o})
 	case LedgerKey:

@@ -215,7 +215,7 @@ func TestCatalogKinds(t *testing.T) {
 	prefix := archive.NodePrefix(nodeID)
 	for _, k := range []archive.Key{
 		archive.FormatKey{}, archive.BaseKey{Timeline: 1, LSN: 2, ID: "b"}, archive.GapKey{Timeline: 1, First: 4, Last: 9},
-		archive.PinKey{Name: "p"}, archive.IndexKey{Timeline: 1, First: 1, Last: 3}, archive.CatalogKey{Timeline: 1, Seq: 1},
+		archive.PinKey{Name: "p"}, archive.IndexKey{Timeline: 1, First: 1, Last: 3}, archive.MergedKey{Timeline: 1, First: 1, Last: 9}, archive.CatalogKey{Timeline: 1, Seq: 1},
 		archive.ObjKey{SHA256: [32]byte{1}, Zstd: true}, archive.ObjKey{SHA256: [32]byte{2}},
 	} {
 		r.put(prefix+k.String(), []byte("x"))
@@ -227,9 +227,9 @@ func TestCatalogKinds(t *testing.T) {
 	r.put(archive.NodePrefix("n10")+"format.json", []byte("x"))
 	r.put("elsewhere", []byte("x"))
 	c := r.catalog()
-	type counts struct{ Epochs, Segments, Bases, Gaps, Pins, Indexes, Catalogs, Problems int }
-	got := counts{len(c.Epochs), len(c.Segments), len(c.Bases), len(c.Gaps), len(c.Pins), len(c.Indexes), len(c.Catalogs), len(c.Problems)}
-	if diff := cmp.Diff(counts{1, 1, 1, 1, 1, 1, 1, 0}, got); diff != "" {
+	type counts struct{ Epochs, Segments, Bases, Gaps, Pins, Indexes, Merged, Catalogs, Problems int }
+	got := counts{len(c.Epochs), len(c.Segments), len(c.Bases), len(c.Gaps), len(c.Pins), len(c.Indexes), len(c.Merged), len(c.Catalogs), len(c.Problems)}
+	if diff := cmp.Diff(counts{1, 1, 1, 1, 1, 1, 1, 1, 0}, got); diff != "" {
 		t.Errorf("kinds (-want +got):\n%s", diff)
 	}
 	var foreign []string

@@ -208,7 +208,7 @@ func checkContent(k Key, nodeID string, c *chunks) error {
 	switch k.(type) {
 	case SegmentKey, PackKey, ObjKey:
 		return checkSum(k, c, c.size)
-	case IndexKey:
+	case IndexKey, MergedKey:
 		return nil
 	}
 	data, err := io.ReadAll(io.NewSectionReader(c, 0, c.size))

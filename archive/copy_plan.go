@@ -56,7 +56,7 @@ func phaseOf(k Key) copyPhase {
 		return phaseContent
 	case BaseKey:
 		return phaseBase
-	case IndexKey:
+	case IndexKey, MergedKey:
 		return phaseIndex
 	}
 	return phaseNone

@@ -126,7 +126,7 @@ type GapKey struct {
 // PinKey names a pin.
 type PinKey struct{ Name string }
 
-// IndexKey names the index of a range of segments.
+// IndexKey names the index of one segment.
 type IndexKey struct {
 	Timeline    wal.Timeline
 	First, Last wal.LSN // inclusive

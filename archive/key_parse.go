@@ -90,12 +90,7 @@ func parseKey(path string) (Key, string) {
 		k = PruneKey{Seq: f.hex(16)}
 		f.literal(".json")
 	case "index":
-		i := IndexKey{Timeline: f.timeline()}
-		i.First, i.Last = f.span()
-		f.literal("-")
-		f.sum(i.SHA16[:])
-		f.literal(".parquet")
-		k = i
+		k = f.indexKey()
 	case "keys":
 		var r RecipientsKey
 		f.sum(r.ID[:])

@@ -55,6 +55,8 @@ var goldenKeys = []struct {
 	{archive.PinKey{Name: "a.json"}, "pin/a.json.json"},
 	{archive.IndexKey{Timeline: 1, First: 1, Last: 2, SHA16: archive.Short(sumOf())},
 		"index/00000001/0000000000000001-0000000000000002-" + hexHas + ".parquet"},
+	{archive.MergedKey{Timeline: 1, First: 1, Last: 9, SHA16: archive.Short(sumOf())},
+		"index/merged/00000001/0000000000000001-0000000000000009-" + hexHas + ".parquet"},
 	{archive.LedgerKey{Seq: 1}, "verify/0000000000000001.json.zst"},
 	{archive.ProofKey{Timeline: 1, LSN: 0x10, ID: "a1"}, "proof/00000001/0000000000000010-a1.json"},
 	{archive.CatalogKey{Timeline: 1, Seq: 0}, "catalog/00000001/0000000000000000.json.zst"},
@@ -122,7 +124,8 @@ func TestHostileKeys(t *testing.T) {
 		"base/00000001/0000000000000001-a/../manifest.json", "base/00000001/0000000000000001-a/manifest.json.tmp",
 		"base/00000001/0000000000000001-" + strings.Repeat("a", 33) + "/manifest.json", "base/00000001/0000000000000001-a",
 		"obj/" + hexSum[1:], "obj/" + hexSum + "0", "obj/" + hexSum + ".age.zst", "obj/" + strings.ToUpper(hexSum),
-		"gap/00000001/0000000000000002-0000000000000001.json", "pin/.json", "pin/../x.json", "pin/-a.json", "pin/a b.json",
+		"gap/00000001/0000000000000002-0000000000000001.json", "index/merged/", "index/merged/00000001/",
+		"index/merged/00000000/0000000000000001-0000000000000009-" + hexHas + ".parquet", "index/merged/merged/00000001/0000000000000001-0000000000000009-" + hexHas + ".parquet", "pin/.json", "pin/../x.json", "pin/-a.json", "pin/a b.json",
 		"pin/" + strings.Repeat("a", 64) + ".json", "pin/a", "pin/A.json", "catalog/00000000/0000000000000000.json.zst", "unknown/x",
 		strings.Repeat("wal/", 10000),
 	}

@@ -19,7 +19,8 @@ type supersededObject struct {
 }
 
 // superseded are the catalog snapshots and ledgers behind the newest few, and
-// the indexes of segments that are gone, whose keys must not outlive them. The
+// the indexes of segments that are gone, whose keys must not outlive them. A merged
+// index goes with the last of its segments, or when a wider one has them all. The
 // highest number always stays, so none is ever given twice.
 func (v *view) superseded() []supersededObject {
 	var out []supersededObject
@@ -31,6 +32,10 @@ func (v *view) superseded() []supersededObject {
 	for _, e := range ledgers[min(newestKept, len(ledgers)):] {
 		out = append(out, supersededObject{e.Object, e.String(), "newer ledgers are there"})
 	}
+	return append(out, v.indexes()...)
+}
+
+func (v *view) indexes() (out []supersededObject) {
 	segments := make(map[archive.IndexKey]bool)
 	for _, e := range v.catalog.Segments {
 		segments[e.Index()] = true
@@ -38,6 +43,17 @@ func (v *view) superseded() []supersededObject {
 	for _, e := range v.catalog.Indexes {
 		if !segments[e.IndexKey] {
 			out = append(out, supersededObject{e.Object, e.String(), "the segment that it indexes is not there"})
+		}
+	}
+	for _, e := range v.catalog.Merged {
+		wider := func(w archive.MergedEntry) bool {
+			return w.MergedKey != e.MergedKey && w.Timeline == e.Timeline && w.First <= e.First && e.Last <= w.Last && v.catalog.Whole(w.MergedKey)
+		}
+		switch {
+		case len(v.catalog.Within(e.MergedKey)) == 0:
+			out = append(out, supersededObject{e.Object, e.String(), "the segments that it indexes are not there"})
+		case slices.ContainsFunc(v.catalog.Merged, wider):
+			out = append(out, supersededObject{e.Object, e.String(), "a merged index of more segments has all of its"})
 		}
 	}
 	return out
