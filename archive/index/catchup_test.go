@@ -152,7 +152,7 @@ func TestPacked(t *testing.T) {
 	}
 }
 
-func mustCatalog(t *testing.T, a *archive.Archive) *archive.Catalog {
+func mustCatalog(t testing.TB, a *archive.Archive) *archive.Catalog {
 	t.Helper()
 	c, err := a.Catalog(t.Context())
 	if err != nil {

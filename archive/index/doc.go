@@ -17,8 +17,12 @@
 //   - Encrypted segments are not indexed unless that is allowed
 //     ([Options.RevealEncrypted]): an index is not encrypted, and tells keys, times,
 //     sizes and hashes of values, from which short values can be guessed.
-//   - Memory grows with the number of changes, about 150 bytes and twice its key
-//     each, and not with the values.
+//   - Memory of an index grows with the number of changes, about 150 bytes and twice
+//     its key each, and not with the values.
+//   - [Merge] makes one index of the many that a day has, with the same rows. It is a
+//     function of the segments' indexes, made once, and one more help beside them.
+//     They are spooled to temporary files, so memory is bounded: one input, one row
+//     group, and 8 KiB for each input.
 //
 // # Format, version 1
 //
@@ -56,6 +60,23 @@
 //
 // A later version may add columns behind these. Which bytes a version of the
 // compression library makes of them is frozen by a golden file.
+//
+// # Format of a merged index, version 1
+//
+// The same, named index/merged/<timeline8>/<first16>-<last16>-<sha16>.parquet, where
+// the LSNs are the least and the greatest of its segments and sha16 is the head of the
+// SHA-256 of their list ([archive.MergedOf]), with two columns more that say in which
+// segment the record is; offset is within that:
+//
+//	segment_first  INT64       first LSN of the segment
+//	segment_sha16  BYTE_ARRAY  head of its SHA-256, 8 bytes
+//
+// Rows are equal in everything before these only where two writers of one timeline
+// wrote the same LSNs; that of the lower segment is first then. Metadata:
+//
+//	nodedb.merged.version   1; a reader refuses a later one
+//	nodedb.merged.segments  base64 of the list of segments, those without a row too
+//	nodedb.node, nodedb.time.first, nodedb.time.last
 //
 // # Ownership
 //

@@ -25,18 +25,55 @@ import (
 //
 // Errors are the store's, or match archive.ErrCorrupt or archive.ErrVersion.
 func Lookup(ctx context.Context, a *archive.Archive, e archive.IndexEntry, tenant uint32, key []byte) (out []Row, err error) {
-	s := &search{a: a, key: a.Key(e.IndexKey)}
-	s.r = &ranges{ctx: ctx, s: a.Store(), key: s.key, size: e.Size}
-	defer func() {
-		// The library trusts a footer, which has no checksum, and panics on one
-		// that was changed. All of it runs on this goroutine.
-		if p := recover(); p != nil {
-			out, err = nil, s.placed(fmt.Errorf("it is read with a panic: %v", p))
-		}
-	}()
+	s := newSearch(ctx, a, a.Key(e.IndexKey), e.Size, &indexForm)
+	defer s.recovered(&err)
 	if err := s.open(); err != nil {
 		return nil, err
 	}
+	return s.find(tenant, key)
+}
+
+// form is what an index looks like: that of a segment, or a merged one.
+type form struct {
+	version    string // its name in the metadata
+	versionMax int
+	schema     *parquet.Schema
+	set        []func(r *Row, v parquet.Value) // by column
+}
+
+var indexForm = form{version: metaVersion, versionMax: Version, schema: schema, set: setters(columns)}
+
+func setters(columns []column) (out []func(*Row, parquet.Value)) {
+	for _, c := range columns {
+		out = append(out, c.set)
+	}
+	return out
+}
+
+// search is one look into an index.
+type search struct {
+	a    *archive.Archive
+	key  string
+	form *form
+	r    *ranges
+	file *parquet.File
+}
+
+func newSearch(ctx context.Context, a *archive.Archive, key string, size int64, f *form) *search {
+	return &search{a: a, key: key, form: f, r: &ranges{ctx: ctx, s: a.Store(), key: key, size: size}}
+}
+
+// recovered makes an error of a panic: the library trusts a footer, which has no
+// checksum, and panics on one that was changed. All of it runs on the caller's
+// goroutine.
+func (s *search) recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = s.placed(fmt.Errorf("it is read with a panic: %v", p))
+	}
+}
+
+// find gives the rows of one key.
+func (s *search) find(tenant uint32, key []byte) (out []Row, err error) {
 	for g := range s.file.RowGroups() {
 		if out, err = s.group(g, tenant, key, out); err != nil {
 			return nil, s.placed(err)
@@ -45,20 +82,17 @@ func Lookup(ctx context.Context, a *archive.Archive, e archive.IndexEntry, tenan
 	return out, nil
 }
 
-// search is one look into an index.
-type search struct {
-	a    *archive.Archive
-	key  string
-	r    *ranges
-	file *parquet.File
-}
-
 func (s *search) open() error {
 	if err := s.r.prefetch([]span{{s.r.size - tailBytes, s.r.size}}); err != nil {
 		return s.placed(err)
 	}
+	return s.parse(s.r)
+}
+
+// parse reads the footer from src, which is all of the object.
+func (s *search) parse(src io.ReaderAt) error {
 	var err error
-	s.file, err = parquet.OpenFile(s.r, s.r.size, parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true),
+	s.file, err = parquet.OpenFile(src, s.r.size, parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true),
 		parquet.SkipBloomFilters(true), parquet.ReadBufferSize(aheadBytes))
 	if err != nil {
 		return s.placed(err)
@@ -69,22 +103,22 @@ func (s *search) open() error {
 // check refuses what is no index, one of a later version, and one whose parts are
 // not within it, before memory is taken for them.
 func (s *search) check() error {
-	text, _ := s.file.Lookup(metaVersion)
+	text, _ := s.file.Lookup(s.form.version)
 	v, err := strconv.Atoi(text)
 	switch {
 	case err != nil || v < 1:
-		return s.placed(fmt.Errorf("it has no %s", metaVersion))
-	case v > Version:
-		return fmt.Errorf("read %s in %s: %w: version %d, this program knows %d", s.key, s.a.Store().URL(), archive.ErrVersion, v, Version)
+		return s.placed(fmt.Errorf("it has no %s", s.form.version))
+	case v > s.form.versionMax:
+		return fmt.Errorf("read %s in %s: %w: version %d, this program knows %d", s.key, s.a.Store().URL(), archive.ErrVersion, v, s.form.versionMax)
 	}
-	for i, want := range schema.Columns() {
+	for i, want := range s.form.schema.Columns() {
 		if got := s.file.Schema().Columns(); i >= len(got) || len(got[i]) != 1 || got[i][0] != want[0] {
 			return s.placed(fmt.Errorf("it has no column %s in its place", want[0]))
 		}
 	}
 	for g := range s.file.Metadata().RowGroups {
 		group := &s.file.Metadata().RowGroups[g]
-		if len(group.Columns) != len(columns) {
+		if len(group.Columns) != len(s.form.set) {
 			return s.placed(fmt.Errorf("row group %d has %d columns", g, len(group.Columns)))
 		}
 		for i := range group.Columns {
@@ -143,10 +177,10 @@ func (s *search) group(g int, tenant uint32, key []byte, out []Row) ([]Row, erro
 		return out, err
 	}
 	rows := make([]Row, found.to-found.from)
-	for i := range columns {
+	for i, set := range s.form.set {
 		n := 0
 		err := eachValue(chunks[i], found, func(v parquet.Value) {
-			columns[i].set(&rows[n], v)
+			set(&rows[n], v)
 			n++
 		})
 		if err != nil {

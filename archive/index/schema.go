@@ -7,6 +7,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
+	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -33,6 +34,10 @@ type Row struct {
 	ValueSHA256 [32]byte // zero unless Op is OpPut
 	ExpireAt    int64    // ms since 1970; 0: none
 	Offset      int64    // of the record's frame in the segment before compression
+
+	// Of the segment that holds the record; only a merged index says so.
+	SegmentFirst wal.LSN
+	SegmentSHA16 archive.ShortSum
 }
 
 // schemaRow gives the columns their names, types and encodings; the format is
@@ -144,10 +149,24 @@ var codec = &zstd.Codec{Level: zstd.SpeedFastest, Concurrency: 1}
 // writerOptions say everything that the library would otherwise choose by its
 // version or by the program that it is linked into.
 func writerOptions(s wal.Segment) []parquet.WriterOption {
-	meta := func(k, v string) parquet.WriterOption { return parquet.KeyValueMetadata(k, v) }
-	return []parquet.WriterOption{
+	return append(commonOptions(),
 		schema,
 		parquet.CreatedBy("nodedb", strconv.Itoa(Version), "index"),
+		meta(metaVersion, strconv.Itoa(Version)),
+		meta(metaNode, s.NodeID),
+		meta(metaSegment, fmt.Sprintf("%s/%s-%s", s.Timeline.Hex(), s.First.Hex(), s.Last.Hex())),
+		meta(metaSHA256, fmt.Sprintf("%x", s.SHA256)),
+		meta(metaBytes, strconv.FormatInt(s.Bytes, 10)),
+		meta(metaFrom, strconv.FormatInt(s.FirstTime, 10)),
+		meta(metaTo, strconv.FormatInt(s.LastTime, 10)),
+	)
+}
+
+func meta(k, v string) parquet.WriterOption { return parquet.KeyValueMetadata(k, v) }
+
+// commonOptions are those of an index and of a merged one.
+func commonOptions() []parquet.WriterOption {
+	return []parquet.WriterOption{
 		parquet.Compression(codec),
 		parquet.PageBufferSize(pageBytes),
 		parquet.DataPageVersion(1), // known to every reader
@@ -157,12 +176,5 @@ func writerOptions(s wal.Segment) []parquet.WriterOption {
 		parquet.BloomFilters(parquet.SplitBlockFilter(bitsPerKey, "key")),
 		parquet.SortingWriterConfig(parquet.SortingColumns(
 			parquet.Ascending("tenant"), parquet.Ascending("key"), parquet.Ascending("lsn"), parquet.Ascending("part"))),
-		meta(metaVersion, strconv.Itoa(Version)),
-		meta(metaNode, s.NodeID),
-		meta(metaSegment, fmt.Sprintf("%s/%s-%s", s.Timeline.Hex(), s.First.Hex(), s.Last.Hex())),
-		meta(metaSHA256, fmt.Sprintf("%x", s.SHA256)),
-		meta(metaBytes, strconv.FormatInt(s.Bytes, 10)),
-		meta(metaFrom, strconv.FormatInt(s.FirstTime, 10)),
-		meta(metaTo, strconv.FormatInt(s.LastTime, 10)),
 	}
 }

@@ -17,16 +17,21 @@ func archiveCompactVerb() *cli.Verb {
 		Description: `Segments that are encrypted are merged when --age-identity opens them and
 --age-recipient names those for whom they are encrypted, into packs for the same.
 What is for others, or for nobody, never gets into one pack with them.`,
-		Flags: append(append(lookFlags(), cli.RecipientFlags()...),
-			cli.SizeFlag("target-bytes", 64<<20, "segments merged into one pack"),
-			cli.SizeFlag("max-bytes", 0, "a larger segment stays by itself; default an eighth of --target-bytes"),
-			&ucli.IntFlag{Name: "min-objects", Value: 8, Usage: "fewer segments are not merged"},
-			&ucli.BoolFlag{Name: "delete-small", Usage: "delete the objects of segments that a proven pack holds"},
-			&ucli.DurationFlag{Name: "grace", Value: 24 * time.Hour, Usage: "age of a pack before --delete-small relies on it; restores that are under way may still read the small objects"},
-			&ucli.BoolFlag{Name: "dry-run", Usage: "only say what would be merged"},
-		),
-		Run: runArchiveCompact,
+		Flags: compactFlags(),
+		Run:   runArchiveCompact,
 	}
+}
+
+// compactFlags are those of compactOne.
+func compactFlags() []ucli.Flag {
+	return append(append(lookFlags(), cli.RecipientFlags()...),
+		cli.SizeFlag("target-bytes", 64<<20, "segments merged into one pack"),
+		cli.SizeFlag("max-bytes", 0, "a larger segment stays by itself; default an eighth of --target-bytes"),
+		&ucli.IntFlag{Name: "min-objects", Value: 8, Usage: "fewer segments are not merged"},
+		&ucli.BoolFlag{Name: "delete-small", Usage: "delete the objects of segments that a proven pack holds"},
+		&ucli.DurationFlag{Name: "grace", Value: 24 * time.Hour, Usage: "age of a pack before --delete-small relies on it; restores that are under way may still read the small objects"},
+		&ucli.BoolFlag{Name: "dry-run", Usage: "only say what would be merged"},
+	)
 }
 
 func runArchiveCompact(c *cli.Call) error {
