@@ -30,6 +30,7 @@ type Query struct {
 	ask  *Options // how stores are asked
 
 	indexes indexes
+	merged  mergedAnswers
 }
 
 // QueryOptions of a query. Nil and the zero value work.
@@ -94,6 +95,8 @@ type Version struct {
 
 	Base *Position // OpBase, OpAbsent: the state that tells
 	To   wal.LSN   // OpUnknown: last LSN, inclusive
+
+	load func(context.Context) ([]byte, error) // reads Value, of an OpPut that was found lazily
 }
 
 // Bound is one end of a Range: an LSN, a time, or neither.

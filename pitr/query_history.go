@@ -26,7 +26,7 @@ func (q *Query) History(ctx context.Context, r Range, tenant uint32, key []byte,
 	t := &teller{emit: emit, known: all[0].from == 1 && all[0].segment != nil}
 	do := func(ctx context.Context, i int) (f found, err error) {
 		if all[i].segment != nil {
-			f.versions, err = q.versionsOf(ctx, all[i].segment, w)
+			f.versions, err = q.versionsOf(ctx, all[i].segment, w, reading{})
 			return f, err
 		}
 		f.base, err = q.baseOf(ctx, leaf, &all[i], keyID{tenant, string(key)})

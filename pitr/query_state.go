@@ -90,7 +90,11 @@ func (q *Query) state(ctx context.Context, p *planner, t Target, at resolved, w 
 		if err != nil {
 			return nil, err
 		}
-		out, err := q.along(ctx, rt, w)
+		out, err := q.along(ctx, rt, w, reading{lazy: true})
+		if errors.Is(err, errNotAsIndexed) {
+			q.ask.Logger.Warn("index is no help, segments are read whole", "err", err)
+			out, err = q.along(ctx, rt, w, reading{noIndex: true})
+		}
 		if err == nil {
 			return out, nil
 		}
@@ -108,8 +112,9 @@ func (q *Query) state(ctx context.Context, p *planner, t Target, at resolved, w 
 }
 
 // along reads the segments of a route from the newest on, until all keys are
-// decided, and the base for those that are not.
-func (q *Query) along(ctx context.Context, rt *route, w *wanted) (map[keyID]*Version, error) {
+// decided, and the base for those that are not. errNotAsIndexed when a value is not
+// where an index says.
+func (q *Query) along(ctx context.Context, rt *route, w *wanted, how reading) (map[keyID]*Version, error) {
 	all := make(trails)
 	for id := range w.keys {
 		all[id] = &trail{}
@@ -120,7 +125,7 @@ func (q *Query) along(ctx context.Context, rt *route, w *wanted) (map[keyID]*Ver
 		segs = append(segs, l.segments...)
 	}
 	slices.Reverse(segs)
-	do := func(ctx context.Context, i int) ([]Version, error) { return q.versionsOf(ctx, &segs[i], w) }
+	do := func(ctx context.Context, i int) ([]Version, error) { return q.versionsOf(ctx, &segs[i], w, how) }
 	err := inOrder(ctx, q.opts.Parallel, len(segs), do, func(_ int, got []Version) error {
 		older := make(trails)
 		for i := range got {
@@ -165,11 +170,26 @@ func (q *Query) finish(ctx context.Context, rt *route, all trails) (map[keyID]*V
 		if tr.last == nil {
 			tr.behind(&trail{last: held[id]})
 		}
-		if tr.last != nil {
-			out[id] = tr.last
+		if tr.last == nil {
+			continue
 		}
+		if err := tr.last.loaded(ctx); err != nil {
+			return nil, err
+		}
+		out[id] = tr.last
 	}
 	return out, nil
+}
+
+// loaded reads the value if it was left where it is.
+func (v *Version) loaded(ctx context.Context) (err error) {
+	if v.load == nil {
+		return nil
+	}
+	if v.Value, err = v.load(ctx); err == nil {
+		v.load = nil
+	}
+	return err
 }
 
 // trail is what records do to one key: the last that decides what it holds, and

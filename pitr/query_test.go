@@ -90,6 +90,9 @@ func TestQueryIsModel(t *testing.T) {
 		}
 		if rapid.Bool().Draw(rt, "indexed") {
 			k.index(rapid.IntRange(1, 3).Draw(rt, "of them"))
+			if rapid.Bool().Draw(rt, "merged") {
+				k.merge(2)
+			}
 		}
 		if rapid.Bool().Draw(rt, "pruned") {
 			pruneBelowBase(rt, k, mem)
@@ -123,6 +126,16 @@ func (k *kit) index(n int) {
 			check(k.t, err)
 		}
 	}
+}
+
+// merge makes merged indexes of what is indexed.
+func (k *kit) merge(least int) *index.MergeReport {
+	r, err := index.Merge(k.ctx, k.arch, &index.MergeOptions{MinIndexes: least})
+	check(k.t, err)
+	if len(r.Problems) > 0 {
+		k.t.Fatalf("not merged: %+v", r.Problems)
+	}
+	return r
 }
 
 // pruneBelowBase takes away the segments that a base of a timeline stands for.
