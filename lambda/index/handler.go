@@ -23,6 +23,8 @@ type Handler struct {
 	Bucket string
 	// Prefix of the store within the bucket, as keys of events begin.
 	Prefix string
+	// Archive names the archive in metrics.
+	Archive string
 	// Identities open encrypted segments, and RevealEncrypted lets them be indexed
 	// in plain: see archive/index.
 	Identities      *archive.Identities

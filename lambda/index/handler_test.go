@@ -311,10 +311,10 @@ func TestPassingTrouble(t *testing.T) {
 // The line is what CloudWatch makes metrics of.
 func TestMetrics(t *testing.T) {
 	f := newFixture(t, 1)
-	_, doc := invoke(t, index.Handler{Store: f.store}, batch(testEvent))
+	_, doc := invoke(t, index.Handler{Store: f.store, Archive: "b/some/prefix"}, batch(testEvent))
 	aws := doc["_aws"].(map[string]any)
 	directive := aws["CloudWatchMetrics"].([]any)[0].(map[string]any)
-	if directive["Namespace"] != "nodedb" || doc["Function"] != "index" || aws["Timestamp"].(float64) <= 0 {
+	if directive["Namespace"] != "nodedb" || doc["Function"] != "index" || doc["Archive"] != "b/some/prefix" || aws["Timestamp"].(float64) <= 0 {
 		t.Errorf("%v", doc)
 	}
 	for _, m := range directive["Metrics"].([]any) {
@@ -331,23 +331,14 @@ func TestConfigure(t *testing.T) {
 		t.Errorf("without an archive: %v", err)
 	}
 	env["NODEDB_ARCHIVE"] = "mem://x/some/prefix"
-	env["NODEDB_REVEAL_ENCRYPTED"] = "yes"
-	if _, err := index.Configure(t.Context(), get, io.Discard); err == nil || !strings.Contains(err.Error(), "want true or false") {
-		t.Errorf("neither true nor false: %v", err)
-	}
 	env["NODEDB_REVEAL_ENCRYPTED"] = "true"
-	env["NODEDB_AGE_IDENTITY"] = t.TempDir() + "/absent"
-	if _, err := index.Configure(t.Context(), get, io.Discard); err == nil || !strings.Contains(err.Error(), "NODEDB_AGE_IDENTITY") {
-		t.Errorf("absent identity: %v", err)
-	}
-	delete(env, "NODEDB_AGE_IDENTITY")
 	h, err := index.Configure(t.Context(), get, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = h.Store.Close() }()
-	if !h.RevealEncrypted || h.Bucket != "x" || h.Prefix != "some/prefix/" {
-		t.Errorf("bucket %q, prefix %q, reveal %v", h.Bucket, h.Prefix, h.RevealEncrypted)
+	if !h.RevealEncrypted || h.Bucket != "x" || h.Prefix != "some/prefix/" || h.Archive != "x/some/prefix" {
+		t.Errorf("bucket %q, prefix %q, archive %q, reveal %v", h.Bucket, h.Prefix, h.Archive, h.RevealEncrypted)
 	}
 }
 
