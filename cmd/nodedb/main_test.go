@@ -64,7 +64,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
 		Setup: scriptSetup,
-		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "standby": standby},
+		Cmds:  map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "drop": drop, "standby": standby},
 	})
 }
 
@@ -104,6 +104,21 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	data[at] ^= 0xff
 	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// drop PATTERN N removes the n-th of the files that match, by name, counted from 0.
+func drop(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: drop PATTERN N")
+	}
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if n >= len(found) {
+		ts.Fatalf("%s matches %d files", args[0], len(found))
+	}
+	ts.Check(os.Remove(found[n]))
 }
 
 // scriptSetup gives scripts some of the standard library to load, and the path
