@@ -13,8 +13,10 @@ locals {
     account_id = data.aws_caller_identity.this.account_id
   }
 
-  root        = var.prefix == "" ? "nodedb/v1/" : "${var.prefix}/nodedb/v1/"
-  archive_url = "s3://${var.bucket_name}${var.prefix == "" ? "" : "/${var.prefix}"}?region=${local.place.region}"
+  root = var.prefix == "" ? "nodedb/v1/" : "${var.prefix}/nodedb/v1/"
+  # What the functions call the archive in their metrics.
+  archive_name = var.prefix == "" ? var.bucket_name : "${var.bucket_name}/${var.prefix}"
+  archive_url  = "s3://${var.bucket_name}${var.prefix == "" ? "" : "/${var.prefix}"}?region=${local.place.region}"
 
   # Where deleters are named, a compact function that may delete is one of them.
   compact_deletes = var.compact.delete && contains(keys(local.functions), "compact")
@@ -132,6 +134,7 @@ module "observability" {
 
   name                 = var.name
   place                = local.place
+  metric_dimensions    = { Function = "sweep", Archive = local.archive_name }
   functions            = local.functions
   queue_name           = local.queue_created ? module.queue[0].name : null
   dead_name            = local.queue_created ? module.queue[0].dead_name : null

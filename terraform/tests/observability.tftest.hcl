@@ -12,6 +12,8 @@ variables {
   functions  = { index = "shop-index", sweep = "shop-sweep" }
   queue_name = "shop-segments"
   dead_name  = "shop-dead"
+
+  metric_dimensions = { Function = "sweep", Archive = "example-shop-archive/team" }
 }
 
 run "alarms" {
@@ -36,8 +38,8 @@ run "alarms" {
   }
 
   assert {
-    condition     = { for n, a in aws_cloudwatch_metric_alarm.archive : n => a.metric_name } == { lag = "WindowEndAgeSeconds", gaps = "Gaps", unindexed = "Unindexed", foreign = "Foreign", failed = "Failed" } && alltrue([for a in aws_cloudwatch_metric_alarm.archive : a.namespace == "nodedb" && a.dimensions == tomap({ Function = "sweep" })])
-    error_message = "the archive's metrics are those of the sweep"
+    condition     = { for n, a in aws_cloudwatch_metric_alarm.archive : n => a.metric_name } == { lag = "WindowEndAgeSeconds", gaps = "Gaps", unindexed = "Unindexed", foreign = "Foreign", failed = "Failed" } && alltrue([for a in aws_cloudwatch_metric_alarm.archive : a.namespace == "nodedb" && a.dimensions == tomap({ Function = "sweep", Archive = "example-shop-archive/team" })])
+    error_message = "the archive's metrics are those of its own sweep"
   }
 
   assert {

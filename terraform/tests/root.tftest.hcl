@@ -56,6 +56,11 @@ run "defaults" {
   }
 
   assert {
+    condition     = module.observability[0].metric_dimensions["Archive"] == "shop-archive"
+    error_message = "without a prefix the bucket names the archive"
+  }
+
+  assert {
     condition     = keys(output.writer_policy_arns) == ["*"]
     error_message = "one writer policy for all"
   }
@@ -83,6 +88,12 @@ run "prefix" {
   assert {
     condition     = length(module.key) == 0 && output.kms_key_arn == null
     error_message = "sse-s3 needs no key"
+  }
+
+  # The functions take the name from the URL: bucket and path.
+  assert {
+    condition     = module.observability[0].metric_dimensions == tomap({ Function = "sweep", Archive = "shop-archive/prod/db" })
+    error_message = "alarms look at the metrics of this archive, and of no other"
   }
 }
 

@@ -19,7 +19,7 @@ locals {
   swept = contains(keys(var.functions), "sweep")
   archive_alarms = { for name, alarm in {
     lag = {
-      says   = "The archive ends too long ago, or nobody sweeps: is a node down, or cut off from its archive?"
+      says   = "The archive of a node ends too long ago, or nobody sweeps: is the node down, or cut off from its archive?"
       metric = "WindowEndAgeSeconds", above = var.lag_seconds, missing = "breaching"
     }
     gaps = {
@@ -35,7 +35,7 @@ locals {
       metric = "Foreign", above = 0, missing = "ignore"
     }
     failed = {
-      says   = "A sweep found objects that are damaged, or could not do its work"
+      says   = "A sweep found objects that are damaged, writers or epochs that collide, a restore that differs, or could not do its work"
       metric = "Failed", above = 0, missing = "ignore"
     }
   } : name => alarm if local.swept && (name != "lag" || var.lag_seconds > 0) }

@@ -16,3 +16,8 @@ output "dashboard_name" {
   description = "Name of the dashboard, or null."
   value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
 }
+
+output "metric_dimensions" {
+  description = "Dimensions of the metrics that the archive's alarms look at."
+  value       = var.metric_dimensions
+}

@@ -31,9 +31,8 @@ variable "dead_name" {
 }
 
 variable "metric_dimensions" {
-  description = "Dimensions of the metrics that the sweep publishes."
+  description = "Dimensions of the metrics that the sweep publishes: Function, and Archive, which is the bucket and prefix."
   type        = map(string)
-  default     = { Function = "sweep" }
 }
 
 variable "queue_age_seconds" {
