@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"iter"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -18,7 +19,8 @@ import (
 
 const (
 	queriedSegments = 1000
-	queriedPuts     = 2000 // in each
+	queriedPuts     = 4000 // in each
+	queriedGroup    = 250  // committed together
 	queriedEvery    = 200  // the wanted key is in one segment of so many
 )
 
@@ -42,6 +44,20 @@ func (m *readMeter) ReadRange(ctx context.Context, key string, off, n int64) (io
 func (m *readMeter) Stat(ctx context.Context, key string) (archive.Object, error) {
 	m.requests.Add(1)
 	return m.Store.Stat(ctx, key)
+}
+
+func (m *readMeter) List(ctx context.Context, prefix, after string) iter.Seq2[archive.Object, error] {
+	return func(yield func(archive.Object, error) bool) {
+		n := 0
+		for o, err := range m.Store.List(ctx, prefix, after) {
+			if n++; n%1000 == 1 {
+				m.requests.Add(1)
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
 }
 
 type meteredBody struct {
@@ -104,12 +120,15 @@ func fillSegment(ctx context.Context, log *wal.Log, i int) error {
 			binary.LittleEndian.PutUint64(value[j:], (id+uint64(j))*0xBF58476D1CE4E5B9)
 		}
 		err := batch.Add(kv.TypePut, 0, kv.VShardOf(key, benchVShards), nil, kv.AppendPut(nil, &kv.Put{Op: kv.OpPut, Key: key, Value: value}))
+		if err == nil && (n+1)%queriedGroup == 0 {
+			_, _, err = log.AppendSync(ctx, &batch)
+			batch.Reset()
+		}
 		if err != nil {
 			return err
 		}
 	}
-	_, _, err := log.AppendSync(ctx, &batch)
-	return err
+	return nil
 }
 
 func sealQueried(ctx context.Context, a *archive.Archive, log *wal.Log) error {
@@ -137,7 +156,7 @@ func sealQueried(ctx context.Context, a *archive.Archive, log *wal.Log) error {
 
 // BenchmarkQuery asks a thousand segments for one key: with the segments' own
 // indexes, with a merged one, and by scanning. percent is what is read of the
-// segments' bytes; requests are those for objects, without listings.
+// segments' bytes. requests count a listing for each thousand names, as S3 does.
 func BenchmarkQuery(b *testing.B) {
 	dir := b.TempDir()
 	check(b, fillQueried(dir))
@@ -180,6 +199,7 @@ func BenchmarkQuery(b *testing.B) {
 			return err
 		}
 	}
+	b.Run("list", func(b *testing.B) { ask(b, nil, func(*Query) error { return nil }) })
 	b.Run("history/scan", func(b *testing.B) { ask(b, &QueryOptions{NoIndex: true}, history) })
 	b.Run("history/own", func(b *testing.B) { ask(b, nil, history) })
 	begun := time.Now()
@@ -188,8 +208,10 @@ func BenchmarkQuery(b *testing.B) {
 	b.Logf("%d indexes of %d bytes merged into %d of %d bytes in %v; segments have %d bytes", r.Indexes, r.Bytes, r.New, r.NewBytes, time.Since(begun), total)
 	b.Run("history/merged", func(b *testing.B) { ask(b, nil, history) })
 	b.Run("get/latest", func(b *testing.B) { ask(b, nil, get(Target{Latest: true})) })
-	b.Run("get/lsn", func(b *testing.B) { ask(b, nil, get(Target{LSN: 1_234_567})) })
-	last := c.Segments[len(c.Segments)/2]
-	at := last.ModTime
-	b.Run("get/time", func(b *testing.B) { ask(b, nil, get(Target{Time: at})) })
+	b.Run("get/lsn", func(b *testing.B) { ask(b, nil, get(Target{LSN: 2_345_678})) })
+	at := Target{Time: c.Segments[len(c.Segments)/2].ModTime}
+	b.Run("get/time", func(b *testing.B) { ask(b, nil, get(at)) })
+	_, _, err = archive.WriteSnapshot(b.Context(), a, nil)
+	check(b, err)
+	b.Run("get/time-snapshot", func(b *testing.B) { ask(b, nil, get(at)) })
 }

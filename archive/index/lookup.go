@@ -39,9 +39,14 @@ type form struct {
 	versionMax int
 	schema     *parquet.Schema
 	set        []func(r *Row, v parquet.Value) // by column
+	tailBytes  int64                           // of the first request
+	// filter asks the Bloom filter of a group before its page index. Of a merged index
+	// most keys are in it, and for one that is not, the page of keys is no more
+	// requests than the filter.
+	filter bool
 }
 
-var indexForm = form{version: metaVersion, versionMax: Version, schema: schema, set: setters(columns)}
+var indexForm = form{version: metaVersion, versionMax: Version, schema: schema, set: setters(columns), tailBytes: tailBytes, filter: true}
 
 func setters(columns []column) (out []func(*Row, parquet.Value)) {
 	for _, c := range columns {
@@ -83,7 +88,7 @@ func (s *search) find(tenant uint32, key []byte) (out []Row, err error) {
 }
 
 func (s *search) open() error {
-	if err := s.r.prefetch([]span{{s.r.size - tailBytes, s.r.size}}); err != nil {
+	if err := s.r.prefetch([]span{{s.r.size - s.form.tailBytes, s.r.size}}); err != nil {
 		return s.placed(err)
 	}
 	return s.parse(s.r)
@@ -154,31 +159,40 @@ func (s *search) group(g int, tenant uint32, key []byte, out []Row) ([]Row, erro
 	if !mayHold(chunks[columnTenant], parquet.Int64Value(int64(tenant))) || !mayHold(chunks[columnKey], parquet.ByteArrayValue(key)) {
 		return out, nil
 	}
-	if filter := chunks[columnKey].BloomFilter(); filter != nil {
-		if ok, err := filter.Check(parquet.ByteArrayValue(key)); err != nil || !ok {
-			return out, err
+	if s.form.filter {
+		if filter := chunks[columnKey].BloomFilter(); filter != nil {
+			if ok, err := filter.Check(parquet.ByteArrayValue(key)); err != nil || !ok {
+				return out, err
+			}
 		}
 	}
 	if err := s.r.prefetch([]span{pageIndexSpan(meta)}); err != nil {
 		return out, err
 	}
-	candidates, err := pagesOf(chunks, tenant, key)
+	from := columnTenant
+	if constant(chunks[columnTenant]) {
+		from = columnKey // it is the one: no page of it is read
+	}
+	candidates, err := pagesOf(chunks, from, tenant, key)
 	if err != nil || len(candidates) == 0 {
 		return out, err
 	}
-	if err := s.prefetchRows(meta, chunks[:columnKey+1], candidates); err != nil {
+	if err := s.prefetchRows(meta, chunks, from, columnKey, candidates); err != nil {
 		return out, err
 	}
-	found, err := s.narrow(chunks, candidates, tenant, key)
+	found, err := s.narrow(chunks, from, candidates, tenant, key)
 	if err != nil || found.from == found.to {
 		return out, err
 	}
-	if err := s.prefetchRows(meta, chunks, []span{found}); err != nil {
+	if err := s.prefetchRows(meta, chunks, from, len(chunks)-1, []span{found}); err != nil {
 		return out, err
 	}
 	rows := make([]Row, found.to-found.from)
-	for i, set := range s.form.set {
-		n := 0
+	for i := range rows {
+		rows[i].Tenant = tenant
+	}
+	for i := from; i < len(chunks); i++ {
+		n, set := 0, s.form.set[i]
 		err := eachValue(chunks[i], found, func(v parquet.Value) {
 			set(&rows[n], v)
 			n++
@@ -196,6 +210,13 @@ func mayHold(c parquet.ColumnChunk, v parquet.Value) bool {
 	least, most, ok := c.(*parquet.FileColumnChunk).Bounds()
 	compare := c.Type().Compare
 	return !ok || compare(v, least) >= 0 && compare(v, most) <= 0
+}
+
+// constant tells whether all values of a column that has no nulls are one, by the
+// same statistics.
+func constant(c parquet.ColumnChunk) bool {
+	least, most, ok := c.(*parquet.FileColumnChunk).Bounds()
+	return ok && c.Type().Compare(least, most) == 0
 }
 
 // pageIndexSpan is where the page index of a group is.
@@ -219,11 +240,13 @@ func pageIndexSpan(meta *format.RowGroup) span {
 }
 
 // pagesOf gives the rows of the pages whose bounds allow the key, and whose
-// tenants too.
-func pagesOf(chunks []parquet.ColumnChunk, tenant uint32, key []byte) ([]span, error) {
-	tenants, err := pages(chunks[columnTenant], parquet.Int64Value(int64(tenant)))
-	if err != nil {
-		return nil, err
+// tenants too, unless columns are asked from the key on.
+func pagesOf(chunks []parquet.ColumnChunk, from int, tenant uint32, key []byte) (_ []span, err error) {
+	tenants := []span{{0, chunks[columnTenant].NumValues()}}
+	if from == columnTenant {
+		if tenants, err = pages(chunks[columnTenant], parquet.Int64Value(int64(tenant))); err != nil {
+			return nil, err
+		}
 	}
 	keys, err := pages(chunks[columnKey], parquet.ByteArrayValue(key))
 	if err != nil {
@@ -269,11 +292,12 @@ func pageRows(c parquet.ColumnChunk, places parquet.OffsetIndex, n int) span {
 	return s
 }
 
-// prefetchRows fetches the pages of all these columns that hold the rows, and
-// their dictionaries.
-func (s *search) prefetchRows(meta *format.RowGroup, chunks []parquet.ColumnChunk, rows []span) error {
+// prefetchRows fetches the pages of the columns from from to to (inclusive) that
+// hold the rows, and their dictionaries.
+func (s *search) prefetchRows(meta *format.RowGroup, chunks []parquet.ColumnChunk, from, to int, rows []span) error {
 	var want []span
-	for i, c := range chunks {
+	for i := from; i <= to; i++ {
+		c := chunks[i]
 		places, err := c.OffsetIndex()
 		if err != nil {
 			return err
@@ -293,17 +317,19 @@ func (s *search) prefetchRows(meta *format.RowGroup, chunks []parquet.ColumnChun
 }
 
 // narrow reads the keys of the candidates, and gives the rows of the one.
-func (s *search) narrow(chunks []parquet.ColumnChunk, candidates []span, tenant uint32, key []byte) (span, error) {
+func (s *search) narrow(chunks []parquet.ColumnChunk, from int, candidates []span, tenant uint32, key []byte) (span, error) {
 	var found span
 	for _, c := range candidates {
 		var tenants []bool
-		err := eachValue(chunks[columnTenant], c, func(v parquet.Value) { tenants = append(tenants, v.Int64() == int64(tenant)) })
-		if err != nil {
-			return span{}, err
+		if from == columnTenant {
+			err := eachValue(chunks[columnTenant], c, func(v parquet.Value) { tenants = append(tenants, v.Int64() == int64(tenant)) })
+			if err != nil {
+				return span{}, err
+			}
 		}
 		n := 0
-		err = eachValue(chunks[columnKey], c, func(v parquet.Value) {
-			if n < len(tenants) && tenants[n] && bytes.Equal(v.ByteArray(), key) {
+		err := eachValue(chunks[columnKey], c, func(v parquet.Value) {
+			if (from > columnTenant || n < len(tenants) && tenants[n]) && bytes.Equal(v.ByteArray(), key) {
 				row := c.from + int64(n)
 				if found.from == found.to {
 					found.from = row

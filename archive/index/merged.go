@@ -29,7 +29,11 @@ const (
 	metaMergedSegments = "nodedb.merged.segments"
 )
 
-var mergedForm = form{version: metaMergedVersion, versionMax: MergedVersion, schema: mergedSchema, set: append(setters(columns),
+// mergedTailBytes hold the footer of nearly every merged index: about 2.3 KB for each
+// group of rows, and 16 bytes for each segment.
+const mergedTailBytes = 160 << 10
+
+var mergedForm = form{version: metaMergedVersion, versionMax: MergedVersion, schema: mergedSchema, tailBytes: mergedTailBytes, set: append(setters(columns),
 	func(r *Row, v parquet.Value) { r.SegmentFirst = wal.LSN(v.Int64()) },
 	func(r *Row, v parquet.Value) { copy(r.SegmentSHA16[:], v.ByteArray()) })}
 
@@ -80,7 +84,7 @@ func mergedOptions(nodeID string, k archive.MergedKey, list []byte, from, to int
 type Merged map[archive.IndexKey][]Row
 
 // LookupMerged gives the changes of one key that a merged index names. It makes two
-// or three requests where there is none, and about a dozen where there are some,
+// or three requests where there is none, and less than ten where there are some,
 // however many segments it has; e is from a catalog, or has its key and the size of
 // its object. Errors are those of Lookup.
 func LookupMerged(ctx context.Context, a *archive.Archive, e archive.MergedEntry, tenant uint32, key []byte) (out Merged, err error) {
