@@ -172,11 +172,7 @@ func (s *blobStore) List(ctx context.Context, prefix, after string) iter.Seq2[Ob
 				err = ctx.Err()
 			}
 			if err != nil {
-				err = s.fail(ctx, "list", "", err)
-				if errors.Is(err, ErrNotFound) { // a listing misses nothing but its bucket
-					err = &StoreError{Op: "list", Store: s.shown, Class: ErrNoStore}
-				}
-				yield(Object{}, err)
+				yield(Object{}, s.listFailed(ctx, err))
 				return
 			}
 			s.seen.Store(true)
@@ -192,6 +188,40 @@ func (s *blobStore) List(ctx context.Context, prefix, after string) iter.Seq2[Ob
 			token = next
 		}
 	}
+}
+
+// Folders lists with a delimiter, so what lies deeper costs nothing.
+func (s *blobStore) Folders(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		opts := &blob.ListOptions{Prefix: s.prefix + prefix, Delimiter: "/"}
+		for token := blob.FirstPageToken; len(token) > 0; {
+			page, next, err := s.bucket.ListPage(ctx, token, blobPageSize, opts)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield("", s.listFailed(ctx, err))
+				return
+			}
+			s.seen.Store(true)
+			for _, o := range page {
+				name, ok := strings.CutPrefix(o.Key, s.prefix+prefix)
+				if ok && o.IsDir && !yield(strings.TrimSuffix(name, "/"), nil) {
+					return
+				}
+			}
+			token = next
+		}
+	}
+}
+
+// listFailed: a listing misses nothing but its bucket.
+func (s *blobStore) listFailed(ctx context.Context, err error) error {
+	err = s.fail(ctx, "list", "", err)
+	if errors.Is(err, ErrNotFound) {
+		return &StoreError{Op: "list", Store: s.shown, Class: ErrNoStore}
+	}
+	return err
 }
 
 // startAfter spares S3 the keys before after; other stores list and drop them.

@@ -39,30 +39,6 @@ func (a *Archive) NodeID() string { return a.nodeID }
 // Key is the full key of k in the store.
 func (a *Archive) Key(k Key) string { return Join(a.nodeID, k) }
 
-// Nodes lists the ids of the nodes that have objects in the store, with one
-// request for each.
-func Nodes(ctx context.Context, s Store) ([]string, error) {
-	var ids []string
-	for after := ""; ; {
-		found := false
-		for o, err := range s.List(ctx, root, after) {
-			if err != nil {
-				return nil, fmt.Errorf("list nodes: %w", err)
-			}
-			id, _, _ := strings.Cut(strings.TrimPrefix(o.Key, root), "/")
-			if ValidNodeID(id) {
-				ids = append(ids, id)
-			}
-			// The byte after the slash ends the node's keys.
-			after, found = root+id+"0", true
-			break
-		}
-		if !found {
-			return ids, nil
-		}
-	}
-}
-
 // Catalog is what a node's archive holds, by its listing: names alone, and
 // the epoch objects.
 type Catalog struct {
@@ -104,6 +80,7 @@ type Catalog struct {
 	Unlisted string
 
 	names  int
+	behind int // names behind obj/, which a snapshot holds
 	known  *snapshot
 	record bool     // keep tail
 	tail   []Object // names behind obj/, for a snapshot
@@ -289,8 +266,11 @@ func (a *Archive) listInto(ctx context.Context, c *Catalog, after string, use Sn
 			return false, &ObjectError{Store: c.Store, Key: o.Key, Offset: -1,
 				Reason: fmt.Sprintf("it is one of more than %d names of one node, which no archive of this program has", catalogNamesMax)}
 		}
-		if c.record && path >= objEnd {
-			c.tail = append(c.tail, o)
+		if path >= objEnd {
+			c.behind++
+			if c.record {
+				c.tail = append(c.tail, o)
+			}
 		}
 		c.add(k, o)
 	}
@@ -302,6 +282,9 @@ var (
 	catalogNamesMax = 16 << 20
 	foreignMax      = 1000
 )
+
+// SnapshotNames is how many names a snapshot of c would hold.
+func (c *Catalog) SnapshotNames() int { return c.behind }
 
 func (c *Catalog) add(k Key, o Object) {
 	switch k := k.(type) {

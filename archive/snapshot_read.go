@@ -92,6 +92,7 @@ func (c *Catalog) takeNames() (after string) {
 		after, c.Unlisted = o.Key, o.Key
 		o.Key = prefix + o.Key
 		c.names++
+		c.behind++
 		c.add(k, o)
 	}
 	return after

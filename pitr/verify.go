@@ -54,6 +54,9 @@ type Problem struct {
 	Reason string `json:"reason"`
 	Where  string `json:"where,omitempty"` // position of the damage in the object
 	Err    error  `json:"-"`
+	// Listed tells that it is about what the archive holds, not about what was
+	// read of an object: Inspect finds the same.
+	Listed bool `json:"-"`
 }
 
 // VerifyReport is what a verification found.
@@ -156,7 +159,7 @@ func Verify(ctx context.Context, a *archive.Archive, opts *VerifyOptions) (*Veri
 func (v *verifier) run(ctx context.Context, h *history) error {
 	c := v.src.catalogs[0]
 	for _, err := range c.Problems {
-		v.problem("", err)
+		v.listing("", err)
 	}
 	if err := v.retention(ctx, c); err != nil {
 		return err
@@ -245,13 +248,18 @@ func damaged(err error) bool {
 		errors.Is(err, wal.ErrCorrupt) || errors.Is(err, wal.ErrVersion) || errors.Is(err, archive.ErrRefused) || errors.Is(err, archive.ErrKeyMissing)
 }
 
-func (v *verifier) problem(key string, err error) {
+func (v *verifier) problem(key string, err error) { v.add(Problem{Key: key, Err: err}) }
+
+func (v *verifier) listing(key string, err error) { v.add(Problem{Key: key, Err: err, Listed: true}) }
+
+func (v *verifier) add(p Problem) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if oe := as[*archive.ObjectError](err); oe != nil && key == "" {
-		key = oe.Key
+	if oe := as[*archive.ObjectError](p.Err); oe != nil && p.Key == "" {
+		p.Key = oe.Key
 	}
-	v.report.Problems = append(v.report.Problems, Problem{Key: key, Reason: err.Error(), Err: err})
+	p.Reason = p.Err.Error()
+	v.report.Problems = append(v.report.Problems, p)
 }
 
 func (v *verifier) done(bytes int64) {
@@ -344,12 +352,12 @@ func (v *verifier) chains(h *history) {
 	for _, id := range h.timelines() {
 		b := h.branches[id]
 		for _, c := range b.clashes {
-			v.problem(archive.NodePrefix(h.node)+c.b, fmt.Errorf("it holds LSNs %d to %d of the same epoch as %s", uint64(c.from), uint64(c.to), c.a))
+			v.listing(archive.NodePrefix(h.node)+c.b, fmt.Errorf("it holds LSNs %d to %d of the same epoch as %s", uint64(c.from), uint64(c.to), c.a))
 		}
 		t := describe(b)
 		v.prunedLSNs.tell(&t)
 		for _, m := range t.Missing {
-			v.problem("", fmt.Errorf("LSNs %d to %d of timeline %d are missing: no gap object and no prune record says so", uint64(m.From), uint64(m.To), uint32(id)))
+			v.listing("", fmt.Errorf("LSNs %d to %d of timeline %d are missing: no gap object and no prune record says so", uint64(m.From), uint64(m.To), uint32(id)))
 		}
 		for _, r := range b.runs {
 			for i := 1; i < len(r.segments); i++ {

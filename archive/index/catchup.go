@@ -42,28 +42,38 @@ func CatchUp(ctx context.Context, a *archive.Archive, o *Options, progress func(
 		if progress != nil {
 			progress(i, len(missing))
 		}
-		b, err := Build(ctx, a, s, o)
-		switch {
-		case err == nil && b.Existed:
-			sum.Existed++
-		case err == nil:
-			sum.Indexed++
-			sum.Rows += b.Rows
-			sum.Bytes += b.Bytes
-		case errors.Is(err, ErrEncrypted):
-			sum.Encrypted++
-		case errors.Is(err, archive.ErrNotFound):
-			sum.Gone++
-		case ctx.Err() != nil || OfStore(err):
+		if err := sum.Build(ctx, a, s, o); err != nil {
 			return sum, err
-		default:
-			sum.Problems = append(sum.Problems, Problem{Key: s.Object.Key, Reason: err.Error()})
 		}
 	}
 	if progress != nil {
 		progress(len(missing), len(missing))
 	}
 	return sum, nil
+}
+
+// Build indexes one segment and counts what came of it. What cannot be indexed
+// because of what it is becomes a problem; an error is trouble of the store, or
+// the end of ctx.
+func (sum *Summary) Build(ctx context.Context, a *archive.Archive, s archive.SegmentEntry, o *Options) error {
+	b, err := Build(ctx, a, s, o)
+	switch {
+	case err == nil && b.Existed:
+		sum.Existed++
+	case err == nil:
+		sum.Indexed++
+		sum.Rows += b.Rows
+		sum.Bytes += b.Bytes
+	case errors.Is(err, ErrEncrypted):
+		sum.Encrypted++
+	case errors.Is(err, archive.ErrNotFound):
+		sum.Gone++
+	case ctx.Err() != nil || OfStore(err):
+		return err
+	default:
+		sum.Problems = append(sum.Problems, Problem{Key: s.Object.Key, Reason: err.Error()})
+	}
+	return nil
 }
 
 // OfStore tells trouble of the store from what a segment is. What is in cold
