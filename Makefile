@@ -71,7 +71,7 @@ bench:
 
 # The functions for AWS Lambda: static, for both architectures, one zip each. The
 # same source and Go version give the same bytes, which lambda-check shows.
-LAMBDAS := index sweep
+LAMBDAS := index sweep compact
 
 lambda:
 	@set -e; mkdir -p dist/lambda; $(GO) build -o dist/lambda/pack ./lambda/cmd/pack; \

@@ -13,7 +13,7 @@ locals {
   environment = {
     index   = var.dead_url == null ? {} : { NODEDB_DEAD_QUEUE = var.dead_url }
     sweep   = {}
-    compact = {}
+    compact = var.compact.delete ? { NODEDB_DELETE_SMALL = "true" } : {}
   }
 
   schedules = { for name, schedule in { sweep = var.sweep.schedule, compact = var.compact.schedule } :

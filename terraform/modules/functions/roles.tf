@@ -17,7 +17,7 @@ locals {
   deletes = {
     index   = []
     sweep   = []
-    compact = var.compact.delete ? ["${local.object}*/wal/*", "${local.object}*/index/*"] : []
+    compact = var.compact.delete ? ["${local.object}*/wal/*"] : []
   }
 
   sends = {

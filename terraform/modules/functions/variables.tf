@@ -65,7 +65,7 @@ variable "sweep" {
 }
 
 variable "compact" {
-  description = "Size and schedule of the compact function (empty: none), and whether it may delete what it merged."
+  description = "Size and schedule of the compact function (empty: none), and whether it deletes the segments that it merged."
   type = object({
     timeout_seconds = optional(number, 900)
     memory_mb       = optional(number, 1024)
