@@ -24,7 +24,7 @@ func (s *spool) merge(ctx context.Context, dst io.Writer, options []parquet.Writ
 		}
 	}
 	heap.Init(&q)
-	w := &mergedWriter{w: parquet.NewWriter(dst, options...)}
+	w := &mergedWriter{w: parquet.NewGenericWriter[mergedSchemaRow](dst, options...)}
 	for len(q) > 0 {
 		if w.rows%rowsPerCheck == 0 && ctx.Err() != nil {
 			return 0, context.Cause(ctx)
@@ -65,7 +65,7 @@ func (h *runHeap) Pop() any {
 // after a fixed number of rows, so that equal rows give equal bytes. One group is in
 // memory at a time.
 type mergedWriter struct {
-	w        *parquet.Writer
+	w        *parquet.GenericWriter[mergedSchemaRow]
 	group    *parquet.ConcurrentRowGroupWriter
 	inGroup  int
 	rows     int
