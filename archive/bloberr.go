@@ -33,7 +33,7 @@ func classify(ctx context.Context, err error) error {
 	if cerr := ctx.Err(); cerr != nil {
 		return cerr
 	}
-	for _, own := range []error{ErrBadKey, ErrRefused, ErrNoStore, ErrExists} {
+	for _, own := range []error{ErrBadKey, ErrRefused, ErrNoStore, ErrExists, ErrThrottled} {
 		if errors.Is(err, own) {
 			return own
 		}

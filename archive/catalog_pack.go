@@ -16,7 +16,7 @@ func (a *Archive) readPacks(ctx context.Context, c *Catalog) error {
 	problems := make([]error, len(c.Packs))
 	err := forEach(ctx, len(c.Packs), func(ctx context.Context, i int) error {
 		x, err := a.openPack(ctx, c.Packs[i])
-		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) || errors.Is(err, ErrNotFound) {
+		if errors.Is(err, ErrCorrupt) || errors.Is(err, ErrVersion) || errors.Is(err, ErrNotFound) || errors.Is(err, ErrCold) {
 			problems[i] = err
 			return nil
 		}
@@ -72,5 +72,5 @@ func (a *Archive) addPacked(c *Catalog, own map[SegmentKey][]int, pack PackEntry
 	}
 	own[readersOf(k)] = []int{len(c.Segments)}
 	c.Segments = append(c.Segments, SegmentEntry{SegmentKey: k, Packed: p, PackedOnly: true,
-		Object: Object{Key: a.Key(k), Size: sealed, ModTime: pack.ModTime}})
+		Object: Object{Key: a.Key(k), Size: sealed, ModTime: pack.ModTime, Class: pack.Class}})
 }

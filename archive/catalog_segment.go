@@ -111,8 +111,8 @@ func (a *Archive) OpenSegment(ctx context.Context, s SegmentEntry) (io.ReadClose
 		return a.openPacked(ctx, s)
 	}
 	body, err := a.OpenContent(ctx, s.SegmentKey)
-	if s.Packed != nil && errors.Is(err, ErrNotFound) {
-		return a.openPacked(ctx, s) // expired since the listing
+	if s.Packed != nil && (errors.Is(err, ErrNotFound) || errors.Is(err, ErrCold)) {
+		return a.openPacked(ctx, s) // expired since the listing, or not to be read now
 	}
 	if err != nil {
 		return nil, a.segmentErr(s.Object.Key, err)

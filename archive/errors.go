@@ -54,7 +54,7 @@ var (
 
 // StoreError is what a Store returns: the class, and what the store said.
 type StoreError struct {
-	Op    string // method in lower case: "create", "read", "stat", "list", "delete", "open"
+	Op    string // method in lower case: "create", "read", "stat", "list", "delete", "open", "thaw"
 	Store string // the store's URL, without credentials
 	Key   string // empty when the error is not about one object
 	Class error  // one of the sentinels above, or a context's error

@@ -15,7 +15,7 @@ func (a *Archive) sealedSegment(ctx context.Context, s SegmentEntry) (io.ReaderA
 		if err == nil {
 			return sealed, sealed.Size(), nil
 		}
-		if s.Packed == nil || !errors.Is(err, ErrNotFound) {
+		if s.Packed == nil || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrCold) {
 			return nil, 0, err
 		}
 	}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -129,8 +130,9 @@ func (c *Catalog) useKnown() {
 }
 
 // Confirm lists the archive around segments of c that were not listed, and
-// tells whether all that it holds there is what c says. If not, what c says is
-// out of date: take Catalog. keys are paths below the node's prefix.
+// tells whether all that it holds there is what c says, storage classes
+// included. If not, what c says is out of date: take Catalog. keys are paths
+// below the node's prefix.
 func (a *Archive) Confirm(ctx context.Context, c *Catalog, keys []string) (bool, error) {
 	// A pack that serves a segment was read a moment ago: that is proof enough.
 	packed := make(map[string]bool)
@@ -153,14 +155,14 @@ func (a *Archive) Confirm(ctx context.Context, c *Catalog, keys []string) (bool,
 		spans[dir] = span{min(s.first, k), max(s.last, k)}
 	}
 	for dir, s := range spans {
-		var want []string
+		var want []Object
 		for i := range c.Segments {
 			path := strings.TrimPrefix(c.Segments[i].Object.Key, NodePrefix(a.nodeID))
 			if s.first <= path && path <= s.last && !packed[path] {
-				want = append(want, path)
+				want = append(want, Object{Key: path, Class: c.Segments[i].Class})
 			}
 		}
-		slices.Sort(want)
+		slices.SortFunc(want, func(x, y Object) int { return cmp.Compare(x.Key, y.Key) })
 		ok, err := a.holds(ctx, dir, s.last, want)
 		if !ok || err != nil {
 			return false, err
@@ -170,13 +172,13 @@ func (a *Archive) Confirm(ctx context.Context, c *Catalog, keys []string) (bool,
 }
 
 // holds tells whether the segments of dir from want[0] up to last are want.
-func (a *Archive) holds(ctx context.Context, dir, last string, want []string) (bool, error) {
+func (a *Archive) holds(ctx context.Context, dir, last string, want []Object) (bool, error) {
 	prefix := NodePrefix(a.nodeID)
 	if len(want) == 0 {
 		return false, nil
 	}
 	// A key without its last byte sorts right before it.
-	for o, err := range a.store.List(ctx, prefix+dir, prefix+want[0][:len(want[0])-1]) {
+	for o, err := range a.store.List(ctx, prefix+dir, prefix+want[0].Key[:len(want[0].Key)-1]) {
 		if err != nil {
 			return false, err
 		}
@@ -187,7 +189,7 @@ func (a *Archive) holds(ctx context.Context, dir, last string, want []string) (b
 		if _, err := ParseKey(path); err != nil {
 			continue
 		}
-		if len(want) == 0 || path != want[0] {
+		if len(want) == 0 || path != want[0].Key || o.Class != want[0].Class {
 			return false, nil
 		}
 		want = want[1:]

@@ -17,7 +17,7 @@ type StorageClass string
 const thawedSuffix = " (thawed)"
 
 // Cold tells whether the object must be thawed before it can be read, which
-// takes hours and is asked for with the store's own tools.
+// takes hours; see [Thawer].
 func (c StorageClass) Cold() bool {
 	switch c {
 	case "GLACIER", "DEEP_ARCHIVE", "Archive": // S3, S3, Azure
@@ -28,7 +28,7 @@ func (c StorageClass) Cold() bool {
 
 // Costly tells whether reading the object costs a fee for each byte.
 func (c StorageClass) Costly() bool {
-	switch strings.ToUpper(strings.TrimSuffix(string(c), thawedSuffix)) {
+	switch strings.ToUpper(string(c.Kind())) {
 	case "", "STANDARD", "HOT", "REDUCED_REDUNDANCY", "INTELLIGENT_TIERING", "EXPRESS_ONEZONE", "OUTPOSTS":
 		return false
 	}
