@@ -108,7 +108,7 @@ func (e edge) denies(dir string) bool {
 
 // Drivers reports cloud drivers that are imported outside commands.
 func Drivers(f *File) []Finding {
-	if f.Test() || f.In("cmd", "lambda", "bench/peers") {
+	if f.Test() || f.In("cmd", "lambda", "bench/peers", "bench/scale") {
 		return nil
 	}
 	var found []Finding
