@@ -1,23 +1,31 @@
 package pitr
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/nodedb-go/nodedb/archive"
 )
 
 // PlanCold is an object of a plan in a storage class that costs money or hours.
 type PlanCold struct {
-	Key   string               `json:"key"`
+	Key   string               `json:"key"` // below the node's prefix
 	Store string               `json:"store"`
 	Class archive.StorageClass `json:"class"`
 	Bytes int64                `json:"bytes"`
 	Thaw  bool                 `json:"must_thaw"` // it cannot be read before that
 }
 
-// coldStatsMax bounds the questions whether a cold object was thawed already.
-const coldStatsMax = 1000
+const (
+	// coldStatsMax bounds the questions of a plan whether a cold object was
+	// thawed already. What is behind it counts as frozen.
+	coldStatsMax = 10_000
+	coldParallel = 16
+)
 
 // addHolder adds store i to those that hold an object. A copy that can be read
 // at once goes before one that must be thawed.
@@ -31,55 +39,158 @@ func addHolder(stores []int, class archive.StorageClass, i int, its archive.Stor
 	return append(stores, i), class
 }
 
-// findCold lists what is cold, and asks the store of each whether it was thawed.
-// Contents of a base are looked up only when its manifest is in such a class:
-// they are as old as it, or older.
+// carrier is the object of a store that a segment is read from: its own, or the
+// pack that stands in for it.
+func carrier(e archive.SegmentEntry) archive.Object {
+	if e.Packed != nil && (e.PackedOnly || e.Class.Cold() && !e.Packed.Pack.Class.Cold()) {
+		return e.Packed.Pack.Object
+	}
+	return e.Object
+}
+
+// carrierOf is the carrier of a segment in a store.
+func (s *sources) carrierOf(store int, key string) (archive.Object, bool) {
+	entries := s.entriesOf(store, key)
+	if len(entries) == 0 {
+		return archive.Object{}, false
+	}
+	return carrier(entries[0]), true
+}
+
+// place is an object in one of the stores.
+type place struct {
+	store int
+	key   string
+}
+
+// findCold lists what a fee or a wait stands before. Stores are asked about what
+// is cold by their listing: of an object that was thawed a copy is readable, so it
+// counts as warm, and the store that has one is asked first.
 func (p *Plan) findCold(ctx context.Context) error {
-	stats := 0
-	add := func(stores []int, key string, class archive.StorageClass, bytes int64) error {
-		if len(stores) == 0 || !class.Costly() {
-			return nil
-		}
-		c := PlanCold{Key: key, Store: p.Stores[stores[0]], Class: class, Bytes: bytes, Thaw: class.Cold()}
-		if c.Thaw && stats < coldStatsMax {
-			stats++
-			o, err := p.src.archives[stores[0]].Store().Stat(ctx, archive.NodePrefix(p.NodeID)+key)
-			if err != nil && ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			if err == nil && o.Class != "" {
-				c.Class, c.Thaw = o.Class, o.Class.Cold()
+	contents, err := p.coldContents(ctx)
+	if err != nil {
+		return err
+	}
+	segments := p.read()
+	var ask []place
+	for _, s := range segments {
+		for _, i := range s.Stores {
+			if o, ok := p.src.carrierOf(i, s.Key); ok && s.Class.Cold() && o.Class.Cold() {
+				ask = append(ask, place{i, o.Key})
 			}
 		}
-		p.Cold = append(p.Cold, c)
-		return nil
 	}
-	all := p.Segments
-	if p.Proof != nil {
-		all = append(all[:len(all):len(all)], *p.Proof)
-	}
-	for _, s := range all {
-		if err := add(s.Stores, s.Key, s.Class, s.Bytes); err != nil {
-			return err
+	for _, o := range contents {
+		if o.Class.Cold() {
+			ask = append(ask, place{p.Base.Stores[0], o.Key})
 		}
 	}
-	if p.Base != nil && p.Base.Class.Costly() {
-		if err := p.coldBase(ctx, add); err != nil {
-			return err
-		}
+	now, err := p.src.coldNow(ctx, ask)
+	if err != nil {
+		return err
 	}
+	p.listCold(segments, contents, now)
 	p.warnCold()
 	return nil
 }
 
-// coldBase looks at the contents of the base with one listing.
-func (p *Plan) coldBase(ctx context.Context, add func([]int, string, archive.StorageClass, int64) error) error {
-	if err := add(p.Base.Stores, p.Base.Key, p.Base.Class, 0); err != nil {
-		return err
+// read are the segments that a restore reads, to be changed in place.
+func (p *Plan) read() []*PlanSegment {
+	var out []*PlanSegment
+	for i := range p.Segments {
+		out = append(out, &p.Segments[i])
+	}
+	if p.Proof != nil {
+		out = append(out, p.Proof)
+	}
+	return out
+}
+
+// listCold fills Cold, each object once.
+func (p *Plan) listCold(segments []*PlanSegment, contents []archive.Object, now map[place]archive.StorageClass) {
+	seen := make(map[place]bool)
+	add := func(store int, o archive.Object) {
+		at := place{store, o.Key}
+		class := cmp.Or(now[at], o.Class)
+		if seen[at] || !class.Costly() {
+			return
+		}
+		seen[at] = true
+		p.Cold = append(p.Cold, PlanCold{Key: strings.TrimPrefix(o.Key, archive.NodePrefix(p.NodeID)),
+			Store: p.Stores[store], Class: class, Bytes: o.Size, Thaw: class.Cold()})
+	}
+	for _, s := range segments {
+		for n, i := range s.Stores {
+			o, _ := p.src.carrierOf(i, s.Key)
+			if class := now[place{i, o.Key}]; s.Class.Cold() && class.Thawed() {
+				s.Class = class
+				s.Stores = append([]int{i}, append(append([]int{}, s.Stores[:n]...), s.Stores[n+1:]...)...)
+				break
+			}
+		}
+		if len(s.Stores) > 0 && s.Class.Costly() {
+			if o, ok := p.src.carrierOf(s.Stores[0], s.Key); ok {
+				add(s.Stores[0], o)
+			}
+		}
+	}
+	for _, o := range contents {
+		add(p.Base.Stores[0], o)
+	}
+}
+
+// coldNow asks stores what became of objects that their listings call cold. What
+// a store does not tell is left out.
+func (s *sources) coldNow(ctx context.Context, ask []place) (map[place]archive.StorageClass, error) {
+	known := make(map[place]bool)
+	var each []place
+	for _, at := range ask {
+		if !known[at] && len(each) < coldStatsMax {
+			known[at] = true
+			each = append(each, at)
+		}
+	}
+	out := make(map[place]archive.StorageClass)
+	var mu sync.Mutex
+	err := parallel(ctx, coldParallel, len(each), func(ctx context.Context, i int) error {
+		o, err := s.archives[each[i].store].Store().Stat(ctx, each[i].key)
+		if err != nil || o.Class == "" {
+			return ctx.Err() // the listing's answer stands
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		out[each[i]] = o.Class
+		return nil
+	})
+	return out, err
+}
+
+// anyCostly tells whether a listing showed anything out of its store's ordinary
+// class.
+func (s *sources) anyCostly() bool {
+	for _, c := range s.catalogs {
+		if c == nil {
+			continue
+		}
+		if slices.ContainsFunc(c.Segments, func(e archive.SegmentEntry) bool { return e.Class.Costly() }) ||
+			slices.ContainsFunc(c.Packs, func(e archive.PackEntry) bool { return e.Class.Costly() }) ||
+			slices.ContainsFunc(c.Bases, func(e archive.BaseEntry) bool { return e.Class.Costly() }) {
+			return true
+		}
+	}
+	return false
+}
+
+// coldContents are the manifest and the contents of the base, with their classes.
+// A content may be much older than its base, and colder than the manifest, so all
+// of them are looked up, by listing; not in a store that knows no classes.
+func (p *Plan) coldContents(ctx context.Context) ([]archive.Object, error) {
+	if p.Base == nil || p.Base.Class == "" || !p.contents && !p.src.anyCostly() {
+		return nil, nil
 	}
 	m, err := p.src.manifest(ctx, &base{key: p.Base.Key, stores: p.Base.Stores})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	needed := make(map[[32]byte]bool)
 	for i := range m.VShards {
@@ -89,12 +200,22 @@ func (p *Plan) coldBase(ctx context.Context, add func([]int, string, archive.Sto
 			}
 		}
 	}
-	return p.src.archives[p.Base.Stores[0]].Objects(ctx, func(o archive.ObjEntry) error {
+	out := []archive.Object{{Key: archive.NodePrefix(p.NodeID) + p.Base.Key, Class: p.Base.Class}}
+	copies := make(map[[32]byte]int) // where in out, from 1
+	err = p.src.archives[p.Base.Stores[0]].Objects(ctx, func(o archive.ObjEntry) error {
 		if !needed[o.SHA256] {
 			return nil
 		}
-		return add(p.Base.Stores, o.ObjKey.String(), o.Class, o.Size)
+		switch at := copies[o.SHA256]; {
+		case at == 0:
+			out = append(out, o.Object)
+			copies[o.SHA256] = len(out)
+		case out[at-1].Class.Cold() && !o.Class.Cold(): // for other readers, or not compressed
+			out[at-1] = o.Object
+		}
+		return nil
 	})
+	return out, err
 }
 
 func (p *Plan) warnCold() {
@@ -105,7 +226,7 @@ func (p *Plan) warnCold() {
 		}
 	}
 	if thaw > 0 {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("%s with %s must be thawed before the restore can read them, which takes hours and is not in the estimate; ask the store to restore them first",
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%s with %s must be thawed before the restore can read them, which takes hours and is not in the estimate; pitr-restore thaw asks for them",
 			counted(thaw, "object"), bytesText(bytes)))
 	}
 }

@@ -118,18 +118,6 @@ func (e *AmbiguousError) Error() string {
 	return s
 }
 
-// ColdError: an object must be thawed before it can be read.
-type ColdError struct {
-	Store, Key string
-	Err        error
-}
-
-func (e *ColdError) Error() string {
-	return fmt.Sprintf("object %s of %s is in cold storage: ask the store to restore it, then resume", e.Key, e.Store)
-}
-
-func (e *ColdError) Unwrap() error { return e.Err }
-
 // DigestError: the rebuilt state is not the state that was published for its LSN.
 type DigestError struct {
 	LSN                     wal.LSN

@@ -44,7 +44,7 @@ type Explanation struct {
 // Explain makes the plan and turns a refusal into an answer. Errors are only
 // those that are not about the target.
 func Explain(ctx context.Context, archives []*archive.Archive, t Target) (*Explanation, error) {
-	plan, err := NewPlan(ctx, archives, t)
+	plan, err := NewPlanWith(ctx, archives, t, &PlanOptions{Contents: true})
 	if err == nil {
 		e := &Explanation{Target: t, Reachable: true, Verdict: Reachable, Plan: plan}
 		for _, c := range plan.Cold {

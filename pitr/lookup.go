@@ -2,8 +2,10 @@ package pitr
 
 import (
 	"context"
+	"errors"
 	"sync"
 
+	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/wal"
 )
 
@@ -110,6 +112,23 @@ func (l *lookup) span(ctx context.Context, h *history, tl wal.Timeline, s *segme
 	return first, last, err
 }
 
+// bracket narrows a search among segs by what snapshots say, without a request:
+// the answer is in segs[lo:hi], of which the first begins at or before us.
+func (l *lookup) bracket(segs []segment, us int64) (lo, hi int) {
+	hi = len(segs)
+	for i := range segs {
+		b, ok := l.src.knownBounds(&segs[i])
+		switch {
+		case !ok || i == 0 || segs[i].lo != segs[i].first:
+		case b.first <= us:
+			lo = i
+		default:
+			return lo, i
+		}
+	}
+	return lo, hi
+}
+
 // located is a segment and where it was written.
 type located struct {
 	timeline wal.Timeline
@@ -129,6 +148,15 @@ func (l *lookup) allBounds(ctx context.Context, all []located) ([]bounds, error)
 	return out, err
 }
 
+// shown is position for people: a time that only cold storage knows is left out.
+func (l *lookup) shown(ctx context.Context, h *history, tl wal.Timeline, lsn wal.LSN) (Position, error) {
+	p, err := l.position(ctx, h, tl, lsn)
+	if errors.Is(err, archive.ErrCold) {
+		err = nil
+	}
+	return p, err
+}
+
 // position fills in the time of an LSN, from whatever knows it.
 func (l *lookup) position(ctx context.Context, h *history, tl wal.Timeline, lsn wal.LSN) (Position, error) {
 	p := Position{Timeline: tl, LSN: lsn}
@@ -144,6 +172,8 @@ func (l *lookup) position(ctx context.Context, h *history, tl wal.Timeline, lsn 
 		}
 	}
 	us, err := l.timeOf(ctx, h, tl, lsn)
-	p.Time = microTime(us)
+	if err == nil {
+		p.Time = microTime(us)
+	}
 	return p, err
 }

@@ -27,6 +27,10 @@ type PlanOptions struct {
 	// NoSnapshot lists every name, even when a snapshot of the catalog knows
 	// most of them.
 	NoSnapshot bool
+	// Contents looks up the storage classes of all contents of the base, which
+	// takes a listing of them. Without it that is done only when something else of
+	// the node's archive is out of the store's ordinary class.
+	Contents bool
 }
 
 func (o *PlanOptions) withDefaults() *PlanOptions {

@@ -2,6 +2,7 @@ package pitr
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -59,8 +60,9 @@ type Plan struct {
 	Pace             Pace     `json:"pace"` // what the estimate rests on
 	Warnings         []string `json:"warnings"`
 
-	src     *sources
-	refused map[string]bool // bases that were passed over
+	src      *sources
+	refused  map[string]bool // bases that were passed over
+	contents bool            // PlanOptions.Contents
 }
 
 // PlanStandby makes a standby of what is restored.
@@ -115,7 +117,7 @@ type planner struct {
 	look    *lookup
 	plan    *Plan
 	refused map[string]bool // keys of bases that must not be used
-	pace    Pace
+	opts    *PlanOptions
 }
 
 // NewPlan finds the way to target: which base, which segments. It reads
@@ -154,7 +156,7 @@ func newPlan(ctx context.Context, archives []*archive.Archive, target Target, o 
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{src: src, h: h, look: newLookup(src), refused: make(map[string]bool), pace: o.Pace}
+	p := &planner{src: src, h: h, look: newLookup(src), refused: make(map[string]bool), opts: o}
 	plan, err := p.make(ctx, target)
 	switch {
 	case err == nil:
@@ -170,7 +172,7 @@ func newPlan(ctx context.Context, archives []*archive.Archive, target Target, o 
 func (p *Plan) withoutBase(ctx context.Context, why error) (*Plan, error) {
 	h := p.src.merge()
 	h.finish()
-	pl := &planner{src: p.src, h: h, look: newLookup(p.src), refused: maps.Clone(p.refused), pace: p.Pace}
+	pl := &planner{src: p.src, h: h, look: newLookup(p.src), refused: maps.Clone(p.refused), opts: &PlanOptions{Pace: p.Pace, Contents: p.contents}}
 	pl.refused[p.Base.Key] = true
 	next, err := pl.make(ctx, Target{LSN: p.Reached.LSN, Timeline: p.Timeline})
 	if err != nil {
@@ -188,6 +190,9 @@ func (p *planner) explain(ctx context.Context, err error, t Target) error {
 		down.Op = fmt.Sprintf("plan restore to %s", t)
 		down.Reachable = err
 		return down
+	}
+	if cold := p.coldFirst(err, t); cold != nil {
+		return cold
 	}
 	near := nearestOf(err)
 	if near == nil {
@@ -218,7 +223,7 @@ func (p *planner) make(ctx context.Context, t Target) (*Plan, error) {
 		NextTimeline: slices.Max(p.h.timelines()) + 1,
 		Reached:      Position{Timeline: at.owner, LSN: at.lsn}, Stores: p.src.urls(), src: p.src,
 		refused: p.refused, Segments: []PlanSegment{}, Digests: []PlanDigest{}, Gaps: []PlanGap{}, Warnings: p.src.warnings(),
-		Pace: p.pace, Cold: []PlanCold{}, MissingKeys: []PlanKey{},
+		Pace: p.opts.Pace, Cold: []PlanCold{}, MissingKeys: []PlanKey{}, contents: p.opts.Contents,
 	}
 	rt, summary, err := p.chooseRoute(ctx, t, at)
 	if err != nil {
@@ -262,8 +267,8 @@ func (p *planner) chooseRoute(ctx context.Context, t Target, at resolved) (*rout
 			}
 			return rt, m, nil
 		}
-		if !passOver(err) {
-			return nil, nil, err
+		if !passOver(err) || errors.Is(err, archive.ErrCold) {
+			return nil, nil, err // what is cold is not lost
 		}
 		p.plan.Warnings = append(p.plan.Warnings, fmt.Sprintf("base %s is not used: %v", rt.base.key, err))
 		p.refused[rt.base.key] = true
@@ -375,7 +380,7 @@ func (p *planner) finish(ctx context.Context, at resolved) error {
 	if err := pl.findCold(ctx); err != nil {
 		return err
 	}
-	where, err := p.look.position(ctx, p.h, at.owner, at.lsn)
+	where, err := p.look.shown(ctx, p.h, at.owner, at.lsn)
 	if err != nil {
 		return err
 	}

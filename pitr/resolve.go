@@ -178,7 +178,7 @@ func (r *resolver) findPoint(ctx context.Context) (found []Position, known []str
 	}
 	read, err := r.look.allBounds(ctx, all)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, r.look.coldEnds(err, all)
 	}
 	for i, b := range read {
 		s := all[i].segment

@@ -165,12 +165,12 @@ func (r *resolver) beforeFirst(ctx context.Context, spans []span, out moment, us
 // withinSpan finds the last record not after us among segs, whose first record
 // is not after us.
 func (r *resolver) withinSpan(ctx context.Context, s span, segs []segment, us int64) (moment, error) {
-	lo, hi := 0, len(segs) // segs[lo] begins at or before us, segs[hi] after
+	lo, hi := r.look.bracket(segs, us) // segs[lo] begins at or before us, segs[hi] after
 	for lo+1 < hi {
 		mid := (lo + hi) / 2
 		first, _, err := r.look.span(ctx, r.h, s.timeline, &segs[mid])
 		if err != nil {
-			return moment{}, err
+			return moment{}, r.look.coldEnds(err, allOf(s.timeline, segs[lo:hi]))
 		}
 		if first <= us {
 			lo = mid
@@ -220,7 +220,7 @@ func (r *resolver) timeOutside(ctx context.Context) error {
 	var near Nearest
 	for _, s := range r.h.candidates(r.target.Timeline) {
 		for _, lsn := range []wal.LSN{s.from, s.to} {
-			p, err := r.look.position(ctx, r.h, s.timeline, lsn)
+			p, err := r.look.shown(ctx, r.h, s.timeline, lsn)
 			if err != nil {
 				return err
 			}

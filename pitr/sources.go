@@ -110,7 +110,7 @@ func (s *sources) merge() *history {
 				seen[key] = &segment{key: key, name: name, timeline: e.Timeline, epoch: e.Epoch, first: e.First, last: e.Last, bytes: e.Size}
 			}
 			if sg := seen[key]; len(s.entries[i][key]) == 0 {
-				sg.stores, sg.class = addHolder(sg.stores, sg.class, i, e.Class)
+				sg.stores, sg.class = addHolder(sg.stores, sg.class, i, carrier(*e).Class)
 			}
 			if held := s.entries[i][key]; held != nil {
 				s.entries[i][key] = append(held, *e)
@@ -275,14 +275,22 @@ func firstOf[T any](entries []archive.SegmentEntry, ask func(archive.SegmentEntr
 	return zero, worst
 }
 
-// segmentBounds reads the footer of a segment.
-func (s *sources) segmentBounds(ctx context.Context, sg *segment) (bounds, error) {
+// knownBounds are what a snapshot says of a segment's footer.
+func (s *sources) knownBounds(sg *segment) (bounds, bool) {
 	for _, i := range sg.stores {
 		for _, e := range s.entries[i][sg.key] {
 			if b := e.Bounds; b != nil {
-				return bounds{first: b.FirstTime, last: b.LastTime, points: b.Points}, nil
+				return bounds{first: b.FirstTime, last: b.LastTime, points: b.Points}, true
 			}
 		}
+	}
+	return bounds{}, false
+}
+
+// segmentBounds reads the footer of a segment.
+func (s *sources) segmentBounds(ctx context.Context, sg *segment) (bounds, error) {
+	if b, ok := s.knownBounds(sg); ok {
+		return b, nil
 	}
 	info, err := anyOf(s, sg.stores, func(i int) (archive.SegmentInfo, error) {
 		return firstOf(s.entries[i][sg.key], func(e archive.SegmentEntry) (archive.SegmentInfo, error) {

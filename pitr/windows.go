@@ -79,7 +79,7 @@ func Describe(ctx context.Context, archives []*archive.Archive) (*Description, e
 		for _, s := range h.reachable(id) {
 			w := Window{Timeline: id, From: s.from, To: s.to}
 			for lsn, at := range map[wal.LSN]*time.Time{s.from: &w.FromTime, s.to: &w.ToTime} {
-				p, err := look.position(ctx, h, id, lsn)
+				p, err := look.shown(ctx, h, id, lsn)
 				if err != nil {
 					return nil, err
 				}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -20,7 +19,7 @@ func archiveCostVerb() *cli.Verb {
 (list prices, check yours) or your own with --prices. --what-if compares storage
 classes and archive timeouts; other flags change the one that they name.`,
 		Flags: append(lookFlags(),
-			&ucli.StringFlag{Name: "prices", Usage: "price table in YAML, `FILE`"},
+			cli.PricesFlag(),
 			&ucli.BoolFlag{Name: "what-if", Usage: "compare with all storage classes, an archive timeout of 1s, and merged segments"},
 			&ucli.DurationFlag{Name: "archive-timeout", Usage: "what if segments left after `DURATION`, with writes all the time"},
 			&ucli.BoolFlag{Name: "compact", Usage: "what if small segments were merged"},
@@ -39,11 +38,8 @@ type costDoc struct {
 	Estimates []cost.Estimate `json:"estimates"` // the first is as it is
 }
 
-// pricesBytesMax bounds a price table.
-const pricesBytesMax = 1 << 20
-
 func runArchiveCost(c *cli.Call) error {
-	prices, err := readPrices(c.String("prices"))
+	prices, err := c.Prices()
 	if err != nil {
 		return err
 	}
@@ -76,26 +72,6 @@ func runArchiveCost(c *cli.Call) error {
 		}
 		return nil
 	})
-}
-
-func readPrices(file string) (*cost.Prices, error) {
-	if file == "" {
-		return cost.ListPrices()
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, cli.Usagef("--prices: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, pricesBytesMax))
-	if err != nil {
-		return nil, err
-	}
-	p, err := cost.ParsePrices(data)
-	if err != nil {
-		return nil, cli.Usagef("%s: %w", file, err)
-	}
-	return p, nil
 }
 
 func (d *costDoc) estimate(c *cli.Call) error {

@@ -60,6 +60,7 @@ var advice = map[pitr.Verdict]string{
 	pitr.Unknown:   "What a store did not answer is unknown, not absent: ask again when it answers.",
 	pitr.Ambiguous: "More than one history has an answer, and a restore does not guess.",
 	pitr.NoSuch:    "pitr-restore windows lists what there is.",
+	pitr.Cold:      "It is in cold storage. pitr-restore thaw, with the same target, asks for what must be read first, and then for the rest.",
 	pitr.Damaged:   "nodedb archive verify names all that is damaged.",
 }
 
@@ -91,15 +92,15 @@ func refusal(e *pitr.Explanation) []string {
 // steps tells the plan, object by object.
 func steps(p *pitr.Plan) []string {
 	out := []string{fmt.Sprintf("The target, %s, is %s.", p.Target, cli.FormatPosition(p.Reached))}
-	thaw := 0
+	thaw, such := 0, pitr.PlanCold{}
 	for _, c := range p.Cold {
 		if c.Thaw {
-			thaw++
+			thaw, such = thaw+1, c
 		}
 	}
 	if thaw > 0 {
-		out = append(out, fmt.Sprintf("%s must be thawed first, such as %s (%s); a restore before that ends with exit code %d.",
-			cli.Plural(thaw, "object"), p.Cold[0].Key, p.Cold[0].Class, pitr.ExitCold))
+		out = append(out, fmt.Sprintf("%s must be thawed first (pitr-restore thaw), such as %s (%s); a restore before that ends with exit code %d.",
+			cli.Plural(thaw, "object"), such.Key, such.Class, pitr.ExitCold))
 	}
 	if p.Base != nil {
 		out = append(out, fmt.Sprintf("The newest usable base is at LSN %d: %s, %s, each checked against its SHA-256, named by %s.",

@@ -2,7 +2,8 @@
 // history, and shows what that history holds.
 //
 // It needs nothing but the archive: no running node, no index, no catalog. It
-// changes nothing in the archive; a drill adds its proof.
+// changes nothing in the archive; a drill adds its proof, and thaw asks the store
+// for readable copies of what is in cold storage.
 package main
 
 import (
@@ -25,7 +26,7 @@ window, 5 gap, 6 store unreachable, 7 ambiguous timeline, 8 cold storage.`,
 		Classifiers: []cli.Classifier{cli.ClassifyStorage},
 		Verbs: []*cli.Verb{
 			windowsVerb(), timelinesVerb(), catVerb(), historyVerb(), getVerb(), grepVerb(), diffVerb(),
-			planVerb(), explainVerb(), restoreVerb(), promoteVerb(), drillVerb(), verifyVerb(),
+			planVerb(), explainVerb(), thawVerb(), restoreVerb(), promoteVerb(), drillVerb(), verifyVerb(),
 			cli.CompletionVerb("pitr-restore"),
 		},
 	}

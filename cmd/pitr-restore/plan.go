@@ -33,7 +33,7 @@ func runPlan(c *cli.Call) error {
 	if pace.BytesPerSecond != 0 {
 		pace.Source = "given"
 	}
-	plan, stores, err := makePlanWith(c, &pitr.PlanOptions{Pace: pace})
+	plan, stores, err := makePlanWith(c, &pitr.PlanOptions{Pace: pace, Contents: true})
 	if err != nil {
 		return err
 	}

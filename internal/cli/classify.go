@@ -96,7 +96,7 @@ func classifyRestore(err error) (Code, string, bool) {
 	}
 	code := Code(pitr.ExitCode(err))
 	if code == CodeCold {
-		return code, "thaw the object in the store, then try again", true
+		return code, "pitr-restore thaw, with the target of the restore, asks for all that it needs; then try again", true
 	}
 	return code, "", code != CodeError
 }

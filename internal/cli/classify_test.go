@@ -32,7 +32,7 @@ func TestClassifyStorage(t *testing.T) {
 		"object":      {fmt.Errorf("fetch: %w", archive.ErrCorrupt), answer{CodeCorrupt, "look with: nodedb archive verify; another store, or an earlier target, may still do", true}},
 		"log":         {&wal.CorruptError{Path: "x"}, answer{CodeCorrupt, "look with: nodedb wal verify --dir DIR", true}},
 		"digest":      {&pitr.DigestError{}, answer{CodeCorrupt, "check the objects with: pitr-restore verify", true}},
-		"cold":        {archive.ErrCold, answer{CodeCold, "thaw the object in the store, then try again", true}},
+		"cold":        {archive.ErrCold, answer{CodeCold, "pitr-restore thaw, with the target of the restore, asks for all that it needs; then try again", true}},
 		"fenced":      {archive.ErrFenced, answer{CodeFenced, "stop the other node, or restore this one under a new timeline", true}},
 		"not its own": {fmt.Errorf("else"), answer{}},
 	} {

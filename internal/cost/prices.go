@@ -36,6 +36,8 @@ type Class struct {
 	BytesMin    int64   `yaml:"bytes_min" json:"bytes_min"`
 	BytesExtra  int64   `yaml:"bytes_extra" json:"bytes_extra"`
 	DaysMin     int     `yaml:"days_min" json:"days_min"`
+
+	Thaw map[string]ThawPrice `yaml:"thaw" json:"thaw,omitempty"` // by tier
 }
 
 // ListPrices is the table that comes with the program.
@@ -64,7 +66,11 @@ func ParsePrices(data []byte) (*Prices, error) {
 		return nil, fmt.Errorf("price table has %d classes, want 1 to %d", len(p.Classes), classesMax)
 	}
 	for _, c := range p.Classes {
-		for _, f := range []float64{c.GiBMonth, c.Writes1000, c.Reads1000, c.RetrieveGiB, c.OutGiB, float64(c.BytesMin), float64(c.BytesExtra), float64(c.DaysMin)} {
+		prices := []float64{c.GiBMonth, c.Writes1000, c.Reads1000, c.RetrieveGiB, c.OutGiB, float64(c.BytesMin), float64(c.BytesExtra), float64(c.DaysMin)}
+		for _, t := range c.Thaw {
+			prices = append(prices, t.GiB, t.Requests1000)
+		}
+		for _, f := range prices {
 			if f < 0 || math.IsNaN(f) || math.IsInf(f, 0) {
 				return nil, fmt.Errorf("price table: class %q has a price of %v", c.Name, f)
 			}
