@@ -17,12 +17,13 @@ import (
 
 func serveVerb() *cli.Verb {
 	return &cli.Verb{
-		Name: "serve", Category: nodeCategory, Usage: "run the node in the foreground: checkpoints, archiving, expiry", LogLevel: "info",
+		Name: "serve", Category: nodeCategory, Usage: "run the node in the foreground for Redis clients: checkpoints, archiving, expiry", LogLevel: "info",
 		Description: `It stops at SIGINT or SIGTERM: a last checkpoint, then the log's tail goes to
 the archive, with progress. A second signal ends it at once, which loses nothing
-that was acknowledged. Nothing listens on the network in this version.`,
-		Flags: append(append([]ucli.Flag{dirFlag()}, archiveFlags()...), append(tuningFlags(),
-			&ucli.DurationFlag{Name: "drain-timeout", Value: time.Minute, Usage: "how long the stop waits for checkpoint and archive"})...),
+that was acknowledged. Redis clients are served on this machine only, unless --addr
+says otherwise: then give --users or --password-file, and --tls-cert.`,
+		Flags: slices.Concat([]ucli.Flag{dirFlag()}, listenFlags(), archiveFlags(), tuningFlags(), []ucli.Flag{
+			&ucli.DurationFlag{Name: "drain-timeout", Value: time.Minute, Usage: "how long the stop waits for checkpoint and archive"}}),
 		Run: runServe,
 	}
 }
@@ -55,10 +56,18 @@ func runServe(c *cli.Call) (err error) {
 	if len(s.stores) == 0 {
 		c.Notef("no archive: the log is truncated after each checkpoint, and this directory is the only copy")
 	}
+	clients, err := listen(c, s)
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
 	c.Notef("running; Ctrl-C stops")
-	<-c.Context().Done()
+	var broken error
+	select {
+	case <-c.Context().Done():
+	case broken = <-clients.failed:
+	}
 	doc := serveDoc{NodeID: st.NodeID, Ran: time.Since(began)}
-	if err := s.drain(&doc); err != nil {
+	if err := errors.Join(broken, clients.end(), s.drain(&doc)); err != nil {
 		return err
 	}
 	return c.Answer(doc, func(w io.Writer) error {

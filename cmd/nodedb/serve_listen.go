@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/internal/resp"
+)
+
+// listenFlags are where and how Redis clients are served.
+func listenFlags() []ucli.Flag {
+	return []ucli.Flag{
+		&ucli.StringFlag{Name: "addr", Value: "127.0.0.1:6380", Usage: "serve Redis clients on `HOST:PORT`; port 0 takes a free one, off serves none"},
+		&ucli.StringFlag{Name: "unix-socket", Usage: "serve Redis clients on a Unix socket at `PATH`, for its owner and group"},
+		&ucli.StringFlag{Name: "tls-cert", Usage: "certificate `FILE` (PEM); with --tls-key, --addr speaks TLS only"},
+		&ucli.StringFlag{Name: "tls-key", Usage: "private key `FILE` (PEM)"},
+		&ucli.StringFlag{Name: "users", Usage: "`FILE` of users with passwords, tenants and rights (default: everybody may do everything)"},
+		&ucli.StringFlag{Name: "password-file", Usage: "`FILE` whose first line is the password of the default user"},
+		&ucli.IntFlag{Name: "max-clients", Value: 10_000, Usage: "refuse more than `N` Redis clients at a time"},
+		&ucli.DurationFlag{Name: "client-timeout", Usage: "close a Redis client that asks nothing for so long (default: never)"},
+	}
+}
+
+// redisServer is what listens.
+type redisServer struct {
+	*resp.Server
+	certs  *certificates // nil: no TLS
+	failed chan error    // a listener that broke
+}
+
+// listen opens what the flags ask for, and begins to serve.
+func listen(c *cli.Call, s *session) (_ *redisServer, err error) {
+	users, err := loadUsers(c)
+	if err != nil {
+		return nil, err
+	}
+	out := &redisServer{failed: make(chan error, 2)}
+	if out.certs, err = loadCertificates(c); err != nil {
+		return nil, err
+	}
+	out.Server = resp.New(resp.Options{Node: s.Node, Version: cli.BuildVersion("nodedb").Version, Logger: c.Log, Users: users,
+		MaxClients: c.Int("max-clients"), IdleTimeout: c.Duration("client-timeout")})
+	var open []net.Listener
+	defer func() {
+		if err != nil {
+			for _, l := range open {
+				err = errors.Join(err, l.Close())
+			}
+		}
+	}()
+	if addr := c.String("addr"); addr != "off" {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return nil, cli.Hint(fmt.Errorf("serve Redis clients: %w", err), "take another --addr, or --addr off")
+		}
+		if out.certs != nil {
+			l = tls.NewListener(l, out.certs.config())
+		}
+		open = append(open, l)
+		c.Notef("Redis clients on %s", l.Addr())
+	}
+	if path := c.String("unix-socket"); path != "" {
+		l, err := listenUnix(path)
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, l)
+		c.Notef("Redis clients on %s", path)
+	}
+	for _, l := range open {
+		go func() {
+			if err := out.Serve(l); err != nil {
+				out.failed <- fmt.Errorf("serve Redis clients on %s: %w", l.Addr(), err)
+			}
+		}()
+	}
+	return out, nil
+}
+
+// clientsTimeout is how long clients may take to get the answers to what they sent.
+const clientsTimeout = 5 * time.Second
+
+// end lets the clients go, before the node is drained.
+func (r *redisServer) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), clientsTimeout)
+	defer cancel()
+	return r.Shutdown(ctx)
+}
+
+// listenUnix takes the place of a socket that nobody listens on any more.
+func listenUnix(path string) (net.Listener, error) {
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode()&os.ModeSocket == 0 {
+			return nil, cli.Hint(fmt.Errorf("%s is there and is no socket", path), "take another --unix-socket")
+		}
+		if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
+			return nil, errors.Join(cli.Hint(fmt.Errorf("another process listens on %s", path), "take another --unix-socket"), conn.Close())
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func loadUsers(c *cli.Call) (*resp.Users, error) {
+	file, password := c.String("users"), c.String("password-file")
+	switch {
+	case file != "" && password != "":
+		return nil, cli.Usagef("--users and --password-file cannot be given together")
+	case file != "":
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		users, err := resp.ParseUsers(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		return users, nil
+	case password != "":
+		text, err := os.ReadFile(password)
+		if err != nil {
+			return nil, err
+		}
+		line, _, _ := strings.Cut(string(text), "\n")
+		if line = strings.TrimSuffix(line, "\r"); line == "" {
+			return nil, fmt.Errorf("%s: its first line is empty, want a password", password)
+		}
+		return resp.Password(line), nil
+	}
+	return resp.Everybody(), nil
+}

@@ -1,0 +1,245 @@
+package resp
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nodedb-go/nodedb/node"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// batchMax bounds the answers that wait for each other.
+const batchMax = 1024
+
+// batch is what a pipeline has under way: answers in the order of the requests.
+type batch struct {
+	waiting []*pending
+	busy    map[uint16]bool // vshards with updates under way
+}
+
+// pending is one answer. An update that the connection gave up still writes to it,
+// so it is never used again.
+type pending struct {
+	proto int
+	parts []*part
+	merge merge
+	done  []byte // the answer, when it has no parts
+}
+
+// part is the share of one vshard in an answer.
+type part struct {
+	out   reply
+	sum   int64
+	fn    func(*node.Tx) error
+	key   []byte
+	under node.Updating
+	err   error // of its start
+}
+
+func (b *batch) len() int { return len(b.waiting) }
+
+func (b *batch) add(proto int) *pending {
+	p := &pending{proto: proto}
+	b.waiting = append(b.waiting, p)
+	return p
+}
+
+// answer makes the answer of a request that waits only for its turn.
+func (p *pending) answer(fn func(out *reply) error) {
+	out := reply{proto: p.proto}
+	if err := fn(&out); err != nil {
+		out.b = out.b[:0]
+		out.fail(err)
+	}
+	p.done = out.b
+}
+
+// keyed runs a command on keys: reads at once where nothing of theirs is under way,
+// everything else as updates.
+func (c *conn) keyed(cmd *command, args [][]byte) {
+	keys, err := cmd.keysIn(args)
+	if err == nil && len(keys) == 0 {
+		err = errSyntax
+	}
+	if err != nil {
+		c.now(func(*reply) error { return err })
+		return
+	}
+	if cmd.where == forRead && !c.underWay(keys) {
+		c.now(func(out *reply) error {
+			r := call{args: args, v: reading{c.db, c.ctx}, now: c.s.now(), out: out}
+			err := cmd.run(&r)
+			if err == nil && cmd.merge == mergeSum {
+				out.int(r.sum)
+			}
+			return err
+		})
+		return
+	}
+	c.update(cmd, args, keys)
+}
+
+// underWay tells whether a vshard of the keys has updates under way.
+func (c *conn) underWay(keys [][]byte) bool {
+	if len(c.batch.busy) == 0 {
+		return false
+	}
+	for _, k := range keys {
+		if c.batch.busy[c.db.VShard(k)] {
+			return true
+		}
+	}
+	return false
+}
+
+// update starts the update of a command, or those of its parts.
+func (c *conn) update(cmd *command, args, keys [][]byte) {
+	groups := [][][]byte{args}
+	home := c.db.VShard(keys[0])
+	for _, k := range keys[1:] {
+		if c.db.VShard(k) == home {
+			continue
+		}
+		switch {
+		case cmd.merge != mergeNone:
+			groups = cmd.apart(c.db, args)
+		case cmd.where == forRead: // its keys are under way in several vshards
+			if c.settle() == nil {
+				c.keyed(cmd, args)
+			}
+			return
+		default:
+			c.now(func(*reply) error { return errCrossSlot })
+			return
+		}
+		break
+	}
+	p := c.batch.add(c.proto)
+	p.merge = cmd.merge
+	for _, g := range groups {
+		key := keys[0]
+		if len(groups) > 1 {
+			key = g[cmd.keys.first]
+		}
+		c.start(p, key, func(v *part, tx *node.Tx) error {
+			r := call{args: g, v: tx, now: tx.Now().UnixMilli(), out: &v.out}
+			err := cmd.run(&r)
+			v.sum = r.sum
+			return err
+		})
+	}
+	if c.batch.len() >= batchMax {
+		_ = c.settle() // again before the next read, which ends the connection
+	}
+}
+
+// start starts one update of an answer.
+func (c *conn) start(p *pending, key []byte, run func(v *part, tx *node.Tx) error) {
+	v := &part{out: reply{proto: p.proto}, key: key}
+	v.fn = func(tx *node.Tx) error {
+		v.out.b = v.out.b[:0] // of an earlier try
+		return run(v, tx)
+	}
+	p.parts = append(p.parts, v)
+	if v.under, v.err = c.db.StartUpdate(c.ctx, key, c.writeOptions(), v.fn); v.err != nil {
+		return
+	}
+	if c.batch.busy == nil {
+		c.batch.busy = make(map[uint16]bool)
+	}
+	c.batch.busy[c.db.VShard(key)] = true
+}
+
+func (c *conn) writeOptions() *node.WriteOptions {
+	if c.async {
+		return &node.WriteOptions{Async: true}
+	}
+	return nil
+}
+
+// settle waits for everything under way and puts the answers where they are sent
+// from. Its error ends the connection: the outcome of a write is not known.
+func (c *conn) settle() error {
+	if c.batch.len() == 0 {
+		return nil
+	}
+	alone := c.batch.len() == 1
+	var lost error
+	for _, p := range c.batch.waiting {
+		err := c.answer(p, alone)
+		lost = errors.Join(lost, err)
+		if lost == nil && len(c.out) >= flushFrom {
+			lost = c.flush()
+		}
+	}
+	clear(c.batch.waiting)
+	c.batch.waiting = c.batch.waiting[:0]
+	clear(c.batch.busy)
+	return lost
+}
+
+// answer waits for the parts of one answer.
+func (c *conn) answer(p *pending, alone bool) error {
+	if p.parts == nil {
+		c.out = append(c.out, p.done...)
+		return nil
+	}
+	out := reply{b: c.out, proto: p.proto}
+	var sum int64
+	var failed error
+	for _, v := range p.parts {
+		lsn, err := c.await(v, alone)
+		if c.ctx.Err() != nil {
+			return context.Cause(c.ctx)
+		}
+		c.last = max(c.last, lsn)
+		sum += v.sum
+		if failed == nil {
+			failed = err
+		}
+	}
+	switch {
+	case failed != nil:
+		c.s.metrics.errors.Add(1)
+		out.fail(failed)
+	case p.merge == mergeSum:
+		out.int(sum)
+	case p.merge == mergeOK:
+		out.ok()
+	default:
+		out.b = append(out.b, p.parts[0].out.b...)
+	}
+	c.out = out.b
+	return nil
+}
+
+// await waits for one part. Where nothing came behind it, a vshard whose tables are
+// behind is waited for, too.
+func (c *conn) await(v *part, alone bool) (wal.LSN, error) {
+	err := v.err
+	if err == nil {
+		var lsn wal.LSN
+		if lsn, err = v.under.Wait(c.ctx); err == nil {
+			return lsn, nil
+		}
+	}
+	if alone && errors.Is(err, node.ErrStalled) {
+		return c.db.Update(c.ctx, v.key, c.writeOptions(), v.fn)
+	}
+	return 0, err
+}
+
+// reading is the view of a read: what is applied.
+type reading struct {
+	db  *node.DB
+	ctx context.Context
+}
+
+func (r reading) Get(key []byte) (node.Entry, error) { return r.db.Lookup(r.ctx, key) }
+
+func (reading) PutMillis([]byte, []byte, int64) error { panic("resp: a read writes") }
+
+func (reading) Delete([]byte) error { panic("resp: a read writes") }
+
+func (s *Server) now() int64 { return time.Now().UnixMilli() }

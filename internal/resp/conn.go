@@ -1,0 +1,197 @@
+package resp
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/nodedb-go/nodedb/node"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// conn is one client. Everything but what is marked belongs to its goroutine.
+type conn struct {
+	s   *Server
+	id  uint64
+	net net.Conn
+	ctx context.Context // ends when the server gives the connection up
+
+	r   requestReader
+	out []byte // answers that are not sent
+
+	proto int
+	user  *User // nil: not authenticated
+	db    *node.DB
+	ten   uint32
+	name  string
+	lib   [2]string // library and its version
+	async bool
+	quit  bool // after the answer
+	last  wal.LSN
+
+	batch batch
+	multi *transaction // nil outside MULTI
+	watch []watched
+
+	since time.Time
+	seen  shared
+}
+
+const (
+	readBuffer   = 16 << 10
+	flushFrom    = 64 << 10 // answers are sent from this size on
+	writeTimeout = 30 * time.Second
+)
+
+func (s *Server) newConn(ctx context.Context, id uint64, nc net.Conn) *conn {
+	c := &conn{s: s, id: id, net: nc, ctx: ctx, proto: 2, since: time.Now()}
+	c.r = requestReader{r: bufio.NewReaderSize(source{c}, readBuffer), lim: s.limits}
+	c.become(s.opts.Users.Default())
+	c.seen.idle()
+	return c
+}
+
+// source is what the reader of requests reads from: whoever waits for the client
+// has answered it before.
+type source struct{ c *conn }
+
+func (s source) Read(p []byte) (int, error) {
+	if err := s.c.settle(); err != nil {
+		return 0, err
+	}
+	if err := s.c.flush(); err != nil {
+		return 0, err
+	}
+	s.c.seen.idle()
+	if d := s.c.s.opts.IdleTimeout; d > 0 {
+		if err := s.c.net.SetReadDeadline(time.Now().Add(d)); err != nil {
+			return 0, err
+		}
+	}
+	if s.c.s.draining.Load() { // before, or Shutdown ends the read that follows
+		return 0, errShutdown
+	}
+	n, err := s.c.net.Read(p)
+	s.c.s.metrics.in.Add(int64(n))
+	s.c.seen.busy()
+	return n, err
+}
+
+// serve answers requests until the client goes, breaks the protocol, or the server
+// ends.
+func (c *conn) serve() error {
+	for !c.quit {
+		args, err := c.r.next()
+		if err != nil {
+			return c.end(err)
+		}
+		if len(args) == 0 {
+			continue
+		}
+		c.do(args)
+	}
+	return errors.Join(c.settle(), c.flush())
+}
+
+// end says what was wrong with the protocol, behind the answers that are due.
+func (c *conn) end(err error) error {
+	var proto protocolError
+	if errors.As(err, &proto) {
+		if serr := c.settle(); serr != nil {
+			return serr
+		}
+		c.now(func(*reply) error { return proto })
+		return errors.Join(err, c.flush())
+	}
+	return err
+}
+
+// do runs one request, or starts it.
+func (c *conn) do(args [][]byte) {
+	c.s.metrics.commands.Add(1)
+	cmd, err := c.s.find(args)
+	if err == nil {
+		err = c.may(cmd)
+	}
+	if err != nil {
+		if c.multi != nil {
+			c.multi.broken = true
+		}
+		c.now(func(*reply) error { return err })
+		return
+	}
+	c.seen.command(cmd.name)
+	switch {
+	case c.multi != nil && !cmd.unqueued:
+		c.now(func(out *reply) error { return c.multi.queue(cmd, args, out) })
+	case cmd.where == onConn:
+		if err := c.settle(); err != nil {
+			return // the connection's next read ends it
+		}
+		c.now(func(out *reply) error { return cmd.conn(c, args, out) })
+	default:
+		c.keyed(cmd, args)
+	}
+}
+
+// now answers at once, in its turn.
+func (c *conn) now(answer func(out *reply) error) {
+	if c.batch.len() > 0 {
+		p := c.batch.add(c.proto)
+		p.answer(answer)
+		return
+	}
+	out := reply{b: c.out, proto: c.proto}
+	at := len(out.b)
+	if err := answer(&out); err != nil {
+		c.s.metrics.errors.Add(1)
+		out.b = out.b[:at]
+		out.fail(err)
+	}
+	c.out = out.b
+}
+
+// flush sends the answers. A client that takes none for a while is given up.
+func (c *conn) flush() error {
+	if len(c.out) == 0 {
+		return nil
+	}
+	if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	n, err := c.net.Write(c.out)
+	c.s.metrics.out.Add(int64(n))
+	if cap(c.out) > 4*flushFrom {
+		c.out = nil
+	}
+	c.out = c.out[:0]
+	return err
+}
+
+// become makes a user of the client.
+func (c *conn) become(u *User) {
+	c.user = u
+	if u == nil {
+		c.db = nil
+		return
+	}
+	c.use(u.first())
+}
+
+func (c *conn) use(tenant uint32) { c.ten, c.db = tenant, c.s.opts.Node.Tenant(tenant) }
+
+// may tells whether the client may run a command.
+func (c *conn) may(cmd *command) error {
+	if c.user == nil {
+		if cmd.anybody {
+			return nil
+		}
+		return errNoAuth
+	}
+	if !c.user.has(cmd.right()) {
+		return redisError("NOPERM User " + c.user.Name + " has no permissions to run the '" + cmd.name + "' command")
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package resp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nodedb-go/nodedb/node"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// Options of a server. Node is required.
+type Options struct {
+	Node    *node.Node
+	Version string
+	Logger  *slog.Logger
+	Users   *Users // nil: everybody may do everything
+
+	MaxClients  int           // default 10,000
+	IdleTimeout time.Duration // a client that asks nothing for so long is closed; 0: never
+
+	// At reads a key as it was at an LSN, or at a time when the LSN is 0, from the
+	// archive. nil: GET key AT is refused.
+	At func(ctx context.Context, tenant uint32, key []byte, lsn wal.LSN, at time.Time) ([]byte, error)
+}
+
+// Limits of one request. A value has the node's own.
+const (
+	argsMax       = 1 << 20
+	argBytesMax   = 16<<20 + 4<<10
+	totalBytesMax = 64 << 20
+	lineBytesMax  = 8 << 10
+)
+
+// Server serves one node to any number of clients.
+type Server struct {
+	opts     Options
+	limits   limits
+	metrics  Metrics
+	began    time.Time
+	commands map[string]*command
+	cursors  cursors
+	guard    guard
+
+	draining atomic.Bool // by Shutdown, under mu
+
+	ctx    context.Context // of all connections
+	cancel context.CancelCauseFunc
+
+	mu        sync.Mutex
+	listeners map[net.Listener]bool
+	conns     map[uint64]*conn
+	ids       uint64
+	wg        sync.WaitGroup
+}
+
+// Metrics count since the start.
+type Metrics struct {
+	connections, refused, commands, errors, in, out atomic.Int64
+}
+
+var errShutdown = errors.New("resp: server is shut down")
+
+// New makes a server that serves nothing yet.
+func New(o Options) *Server {
+	if o.MaxClients == 0 {
+		o.MaxClients = 10_000
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Users == nil {
+		o.Users = Everybody()
+	}
+	s := &Server{opts: o, limits: limits{argsMax, argBytesMax, totalBytesMax, lineBytesMax}, began: time.Now(), commands: table(),
+		listeners: make(map[net.Listener]bool), conns: make(map[uint64]*conn)}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	return s
+}
+
+// Serve accepts clients until Shutdown, and then returns nil. The listener may be
+// one of TLS; it is closed.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.draining.Load() {
+		s.mu.Unlock()
+		return errors.Join(errShutdown, l.Close())
+	}
+	s.listeners[l] = true
+	s.mu.Unlock()
+	for pause := time.Duration(0); ; {
+		nc, err := l.Accept()
+		if err == nil {
+			pause = 0
+			s.accept(nc)
+			continue
+		}
+		if s.draining.Load() {
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		// Too many files, most likely: others may close theirs.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.opts.Logger.Warn("cannot accept a client", "err", err, "retry_in", pause)
+		select {
+		case <-s.ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (s *Server) accept(nc net.Conn) {
+	s.mu.Lock()
+	if s.draining.Load() || len(s.conns) >= s.opts.MaxClients {
+		s.mu.Unlock()
+		s.metrics.refused.Add(1)
+		s.refuse(nc)
+		return
+	}
+	s.ids++
+	c := s.newConn(s.ctx, s.ids, nc)
+	s.conns[c.id] = c
+	s.wg.Add(1)
+	s.mu.Unlock()
+	s.metrics.connections.Add(1)
+	go func() {
+		defer s.wg.Done()
+		defer s.forget(c)
+		if err := c.serve(); err != nil {
+			s.opts.Logger.Debug("client ends", "client", c.id, "addr", nc.RemoteAddr(), "err", err)
+		}
+	}()
+}
+
+// refuse tells a client that it is one too many, without waiting for it.
+func (s *Server) refuse(nc net.Conn) {
+	_ = nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // as good as it goes
+	_, _ = nc.Write([]byte("-ERR max number of clients reached\r\n"))
+	_ = nc.Close()
+}
+
+func (s *Server) forget(c *conn) {
+	_ = c.net.Close() // whatever it answers, it is gone
+	s.mu.Lock()
+	delete(s.conns, c.id)
+	s.mu.Unlock()
+}
+
+// Shutdown takes no more clients, lets those that there are have the answers to what
+// they have sent, and returns when all are gone, or with ctx's error after it has
+// closed them.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining.Store(true)
+	var errs []error
+	for l := range s.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	for _, c := range s.conns {
+		_ = c.net.SetReadDeadline(time.Unix(1, 0)) // its next wait for the client ends it
+	}
+	s.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.cancel(errShutdown)
+		s.mu.Lock()
+		n := len(s.conns)
+		for _, c := range s.conns {
+			_ = c.net.Close()
+		}
+		s.mu.Unlock()
+		<-done
+		errs = append(errs, fmt.Errorf("%d clients were cut off: %w", n, context.Cause(ctx)))
+	}
+	s.cancel(errShutdown)
+	return errors.Join(errs...)
+}
+
+// clients are the connections of now, by id.
+func (s *Server) clients() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*conn, 0, len(s.conns))
+	for _, c := range s.conns {
+		out = append(out, c)
+	}
+	return out
+}
