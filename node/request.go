@@ -25,6 +25,7 @@ const (
 	opPutIfAbsent
 	opExpire
 	opBatch
+	opUpdate
 )
 
 // requestBytesKept bounds the buffer that an idle request keeps.
@@ -51,6 +52,7 @@ type request struct {
 	old    []byte // expected value of a compare-and-swap; nil: must not exist
 	idem   []byte
 	muts   []kv.Mutation
+	fn     func(*Tx) error
 	buf    []byte // backs key, value, old and idem
 
 	// Set by the core before the waiter is done.
@@ -58,6 +60,8 @@ type request struct {
 	num int64
 	ok  bool
 	err error
+	// refused is the error of fn, which answers the client in its turn.
+	refused error
 }
 
 var requests = sync.Pool{New: func() any { return new(request) }}
@@ -79,6 +83,7 @@ func (r *request) free() {
 	r.core, r.shard, r.key, r.value, r.old, r.idem = nil, nil, nil, nil, nil, nil
 	r.async, r.delta, r.expire, r.hash = false, 0, 0, 0
 	r.lsn, r.num, r.ok, r.err = 0, 0, false, nil
+	r.fn, r.refused = nil, nil
 	r.buf, r.muts = buf, muts
 	requests.Put(r)
 }
@@ -178,13 +183,26 @@ func (r *request) do(ctx context.Context) (gone bool, err error) {
 }
 
 func (r *request) once(ctx context.Context) (gone bool, err error) {
+	if err := r.start(); err != nil {
+		return false, err
+	}
+	return r.wait(ctx)
+}
+
+// start sends the request to its core. Then wait must follow.
+func (r *request) start() error {
 	if !r.core.node.calls.enter() {
-		return false, ErrClosed
+		return ErrClosed
 	}
-	defer r.core.node.calls.leave()
 	if err := r.core.tpc.Submit(r); err != nil {
-		return false, r.core.node.submitError(err)
+		r.core.node.calls.leave()
+		return r.core.node.submitError(err)
 	}
+	return nil
+}
+
+func (r *request) wait(ctx context.Context) (gone bool, err error) {
+	defer r.core.node.calls.leave()
 	if err := r.waiter.Wait(ctx); err != nil {
 		r.hdr.Cancel()
 		return true, fmt.Errorf("wait for the write, whose outcome is unknown: %w", err)

@@ -51,6 +51,8 @@ func (c *core) evaluate(f *flight, r *request) error {
 		return c.evalExpire(f, r)
 	case opBatch:
 		return c.evalBatch(f, r)
+	case opUpdate:
+		return c.evalUpdate(f, r)
 	}
 	panic(fmt.Sprintf("node: unknown operation %d", r.op))
 }
