@@ -195,10 +195,10 @@ func (s *coldS3) restore(w http.ResponseWriter, r *http.Request, key string) {
 		return
 	}
 	status, code := http.StatusAccepted, ""
-	switch before := s.State(key); {
-	case before == archive.Thawing:
+	switch s.State(key) {
+	case archive.Thawing:
 		status, code = http.StatusConflict, "RestoreAlreadyInProgress"
-	case before == archive.Readable:
+	case archive.Readable:
 		status = http.StatusOK
 	default:
 		if err := s.Thaw(r.Context(), key, in.GlacierJobParameters.Tier, in.Days); err != nil {
