@@ -34,7 +34,7 @@ func newStore(t testing.TB, nodes ...string) archive.Store {
 	t.Cleanup(func() { _ = s.Close() })
 	for _, id := range nodes {
 		if _, err := archive.ClaimEpoch(t.Context(), []archive.StoreConfig{{Store: s}},
-			archive.Claim{NodeID: id, Timeline: 1, VShards: 4, Dir: "/" + id}); err != nil {
+			archive.Claim{NodeID: id, Timeline: 1, VShards: 4, Dir: "claims", FS: vfs.NewMem()}); err != nil {
 			t.Fatal(err)
 		}
 		fill(t, s, id, 10)
