@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	_ "gocloud.dev/blob/memblob" // mem://
 
 	"github.com/nodedb-go/nodedb/lambda/function"
-	_ "gocloud.dev/blob/memblob"
 )
 
 func TestOpen(t *testing.T) {
