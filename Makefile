@@ -38,7 +38,7 @@ test:
 # the race detector of Go 1.26 now and then crashes there, inside the runtime.
 # And what dies at each request in turn, one after the other: there is nothing
 # for the race detector in it, and it takes a minute there.
-NORACE := DiesAnywhere|TestGather|ErrorAtEveryOperation|AdmitWhenFlushesFail|FaultAtEveryOperation|Fault_EveryOperation|FailingFlush|DiskFull
+NORACE := DiesAnywhere|CrashAtEveryOperation|FlipEveryByte|TestGather|ErrorAtEveryOperation|AdmitWhenFlushesFail|FaultAtEveryOperation|Fault_EveryOperation|FailingFlush|DiskFull
 
 race:
 	CGO_ENABLED=1 $(GO) test -race -short -skip '$(NORACE)' ./...

@@ -333,7 +333,7 @@ func TestQueryByIndex(t *testing.T) {
 	l := k.begin()
 	l.put("wanted", "first")
 	for i := range 30 {
-		l.puts(200, fmt.Sprintf("other%d-", i), fmt.Sprintf("value %d", i))
+		l.puts(20, fmt.Sprintf("other%d-", i), fmt.Sprintf("value %d", i))
 		if i == 15 {
 			l.put("wanted", "second")
 		}
