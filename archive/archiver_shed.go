@@ -105,6 +105,7 @@ func (a *Archiver) shedIn(s *storeRun, it *item) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s.Shed++
+	s.ShedBytes += it.seg.Bytes
 	declaredNow := answers && err == nil
 	if mine {
 		p.busy = false

@@ -182,15 +182,18 @@ type counters struct {
 	Uploads       int64     `json:"uploads"`  // acknowledged
 	UploadedBytes int64     `json:"uploaded_bytes"`
 	Verified      int64     `json:"verified"`
+	VerifiedBytes int64     `json:"verified_bytes"` // of their log
 	Failures      int64     `json:"failures"`
 	FalseAcks     int64     `json:"false_acks"` // acknowledged, then absent or different
 	Collisions    int64     `json:"collisions"` // objects that were there already
 	LocalErrors   int64     `json:"local_errors"`
 	Shed          int64     `json:"shed"`
+	ShedBytes     int64     `json:"shed_bytes"`
 	Gaps          int64     `json:"gaps"`         // gap objects created
 	Copied        int64     `json:"copied"`       // objects that were brought from another store
 	CopiedBytes   int64     `json:"copied_bytes"` // and their bytes
 	LastSuccess   time.Time `json:"last_success,omitzero"`
+	LastVerified  time.Time `json:"last_verified,omitzero"`
 	LastFailure   time.Time `json:"last_failure,omitzero"`
 }
 

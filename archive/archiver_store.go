@@ -212,6 +212,8 @@ func (s *storeRun) succeed(j job) {
 	default:
 		j.p.state = verified
 		s.Verified++
+		s.VerifiedBytes += j.it.seg.Bytes
+		s.LastVerified = s.LastSuccess
 	}
 }
 

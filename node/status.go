@@ -28,6 +28,7 @@ type Status struct {
 	Recovery    Recovery                `json:"recovery"`
 	Archive     *archive.ArchiverStatus `json:"archive,omitempty"`
 	Bases       *BaseStatus             `json:"bases,omitempty"`
+	Lag         *ArchiveLag             `json:"archive_lag,omitempty"`
 }
 
 // Watermarks are the LSNs that order a node's life.
@@ -90,7 +91,8 @@ func (n *Node) Status() Status {
 	s.Watermarks = n.watermarksNow()
 	if n.archiver != nil {
 		a, b := n.archiver.Status(), n.bases.status()
-		s.Archive, s.Bases = &a, &b
+		lag := n.archiveLag(s.Watermarks)
+		s.Archive, s.Bases, s.Lag = &a, &b, &lag
 	}
 	return s
 }
