@@ -73,7 +73,7 @@ func TestServe_Fenced(t *testing.T) {
 	var out bytes.Buffer
 	code := make(chan int, 1)
 	go func() {
-		code <- newApp().Run(ctx, []string{"serve", "--addr", "127.0.0.1:0", "--dir", dir, "--archive", url}, strings.NewReader(""), &out, write)
+		code <- newApp().Run(ctx, []string{"serve", "--addr", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--dir", dir, "--archive", url}, strings.NewReader(""), &out, write)
 		_ = write.Close()
 	}()
 	var all strings.Builder

@@ -14,6 +14,7 @@ import (
 	ucli "github.com/urfave/cli/v2"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/internal/admin"
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/node/engine"
@@ -71,9 +72,10 @@ func tuningFlags() []ucli.Flag {
 
 // opening is how a verb wants its node.
 type opening struct {
-	create  bool // make a node in an empty or absent directory
-	archive bool // the verb has --archive
-	tuning  bool // the verb has the tuning flags
+	create  bool         // make a node in an empty or absent directory
+	archive bool         // the verb has --archive
+	tuning  bool         // the verb has the tuning flags
+	meter   *admin.Meter // counts the requests to the stores; nil: nobody does
 }
 
 // session is an open node and what must be closed with it.
@@ -108,6 +110,11 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 		stores, err := c.OpenStores()
 		if err != nil {
 			return nil, err
+		}
+		if o.meter != nil {
+			for i := range stores {
+				stores[i].Store = o.meter.Over(stores[i].Store)
+			}
 		}
 		s.stores, opts.Stores = stores, stores
 	}

@@ -22,7 +22,7 @@ func serveVerb() *cli.Verb {
 the archive, with progress. A second signal ends it at once, which loses nothing
 that was acknowledged. Redis clients are served on this machine only, unless --addr
 says otherwise: then give --users or --password-file, and --tls-cert.`,
-		Flags: slices.Concat([]ucli.Flag{dirFlag()}, listenFlags(), archiveFlags(), tuningFlags(), []ucli.Flag{
+		Flags: slices.Concat([]ucli.Flag{dirFlag()}, listenFlags(), adminFlags(), archiveFlags(), tuningFlags(), []ucli.Flag{
 			&ucli.DurationFlag{Name: "drain-timeout", Value: time.Minute, Usage: "how long the stop waits for checkpoint and archive"}}),
 		Run: runServe,
 	}
@@ -39,7 +39,12 @@ type serveDoc struct {
 
 func runServe(c *cli.Call) (err error) {
 	began := time.Now()
-	s, err := openNode(c, opening{create: true, archive: true, tuning: true})
+	adm, err := serveAdmin(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, adm.end()) }()
+	s, err := openNode(c, opening{create: true, archive: true, tuning: true, meter: adm.meter})
 	if err != nil {
 		return err
 	}
@@ -60,12 +65,14 @@ func runServe(c *cli.Call) (err error) {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
+	adm.attach(s, clients)
 	c.Notef("running; Ctrl-C stops")
 	var broken error
 	select {
 	case <-c.Context().Done():
 	case broken = <-clients.failed:
 	}
+	adm.drain()
 	doc := serveDoc{NodeID: st.NodeID, Ran: time.Since(began)}
 	if err := errors.Join(broken, clients.end(), s.drain(&doc)); err != nil {
 		return err

@@ -22,7 +22,7 @@ func TestServe(t *testing.T) {
 	if code, _, errs := run(t, "put", "--dir", dir, "k", "v"); code != 0 {
 		t.Fatal(errs)
 	}
-	cmd := child(t.Context(), "nodedb", "serve", "--addr", "127.0.0.1:0", "--dir", dir, "--archive", url, "--json", "--log-level", "info")
+	cmd := child(t.Context(), "nodedb", "serve", "--addr", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--dir", dir, "--archive", url, "--json", "--log-level", "info")
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout
 	stderr, err := cmd.StderrPipe()

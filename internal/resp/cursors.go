@@ -1,6 +1,9 @@
 package resp
 
-import "sync"
+import (
+	"math/rand/v2"
+	"sync"
+)
 
 // cursors remembers where scans are. Redis clients want numbers, and a place
 // between keys is none.
@@ -36,3 +39,5 @@ func (c *cursors) find(n uint64, tenant uint32) (string, bool) {
 	p, ok := c.at[n]
 	return p.cursor, ok && p.tenant == tenant
 }
+
+func randomBelow(n int) int { return rand.IntN(n) }

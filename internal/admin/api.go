@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/node"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+func (s *Server) apiRoutes(t map[string]route) {
+	t["/api/status"] = route{http.MethodGet, forRead, s.withNode(s.status), false}
+	t["/api/history"] = route{http.MethodGet, forRead, s.withNode(s.showHistory), true}
+	t["/api/history.svg"] = route{http.MethodGet, forRead, s.withNode(s.drawHistory), true}
+	t["/api/live"] = route{http.MethodGet, forRead, s.withNode(s.stream), true}
+	t["/api/checkpoint"] = route{http.MethodPost, forChange, change(s, func(ctx context.Context, n *node.Node, _ noBody) (any, error) {
+		return n.Checkpoint(ctx)
+	}), true}
+	t["/api/backup"] = route{http.MethodPost, forChange, change(s, func(ctx context.Context, n *node.Node, _ noBody) (any, error) {
+		b, err := n.Backup(ctx)
+		return baseDoc{b.Key.String(), b.LSN, b.Files, b.Bytes, b.NewObjects, b.NewBytes, b.Duration}, err
+	}), true}
+	t["/api/seal"] = route{http.MethodPost, forChange, change(s, func(ctx context.Context, n *node.Node, _ noBody) (any, error) {
+		lsn, err := n.Seal(ctx)
+		return sealDoc{lsn}, err
+	}), true}
+	t["/api/digest"] = route{http.MethodPost, forChange, change(s, func(ctx context.Context, n *node.Node, _ noBody) (any, error) {
+		return n.Digest(ctx)
+	}), true}
+	t["/api/restore-point"] = route{http.MethodPost, forChange, change(s, func(ctx context.Context, n *node.Node, b pointBody) (any, error) {
+		lsn, at, err := n.RestorePoint(ctx, b.Name)
+		return pointDoc{b.Name, lsn, at}, err
+	}), true}
+}
+
+// The documents are those of the verbs of nodedb with --json.
+type (
+	noBody    struct{}
+	pointBody struct {
+		Name string `json:"name"`
+	}
+	baseDoc struct {
+		Manifest   string        `json:"manifest"`
+		LSN        wal.LSN       `json:"lsn"`
+		Files      int           `json:"files"`
+		Bytes      int64         `json:"bytes"`
+		NewObjects int           `json:"new_objects"`
+		NewBytes   int64         `json:"new_bytes"`
+		Took       time.Duration `json:"duration_ns"`
+	}
+	sealDoc struct {
+		LSN wal.LSN `json:"lsn"`
+	}
+	pointDoc struct {
+		Name string    `json:"name"`
+		LSN  wal.LSN   `json:"lsn"`
+		Time time.Time `json:"time"`
+	}
+)
+
+// withNode answers for the node while there is none.
+func (s *Server) withNode(f func(http.ResponseWriter, *http.Request, *node.Node)) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		n := s.node.Load()
+		if n == nil {
+			w.Header().Set("Retry-After", "1")
+			fail(w, http.StatusServiceUnavailable, "the node is not open yet")
+			return
+		}
+		f(w, r, n)
+	}
+}
+
+// change runs what a POST asks for. It ends with the request: who goes away before
+// the answer may find it half done, and does it again.
+func change[B any](s *Server, do func(context.Context, *node.Node, B) (any, error)) func(http.ResponseWriter, *http.Request) {
+	return s.withNode(func(w http.ResponseWriter, r *http.Request, n *node.Node) {
+		var body B
+		if err := readBody(r, &body); err != nil {
+			fail(w, http.StatusBadRequest, "the body is no such JSON document: "+err.Error())
+			return
+		}
+		patient(w)
+		doc, err := do(r.Context(), n, body)
+		if err != nil {
+			s.opts.Logger.Warn("admin request failed", "path", r.URL.Path, "err", err)
+			fail(w, statusOf(err), err.Error())
+			return
+		}
+		answer(w, http.StatusOK, doc)
+	})
+}
+
+// readBody takes an empty body for an empty document.
+func readBody(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more follows behind it")
+	}
+	return nil
+}
+
+func statusOf(err error) int {
+	switch {
+	case errors.Is(err, node.ErrPointName):
+		return http.StatusBadRequest
+	case errors.Is(err, node.ErrNoArchive):
+		return http.StatusConflict
+	case errors.Is(err, node.ErrClosed), errors.Is(err, node.ErrReadOnly), errors.Is(err, node.ErrOverloaded), errors.Is(err, archive.ErrFenced):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+type statusDoc struct {
+	Version string    `json:"version"`
+	Time    time.Time `json:"time"`
+	Health  Health    `json:"health"`
+	node.Status
+	LagSeconds float64     `json:"archive_lag_seconds"`
+	Clients    ClientStats `json:"clients"`
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request, n *node.Node) {
+	now := s.opts.Clock()
+	d := statusDoc{Version: s.opts.Version, Time: now.UTC(), Health: s.health(), Status: n.Status()}
+	d.LagSeconds = d.Lag.Age(now).Seconds()
+	if s.opts.Clients != nil {
+		d.Clients = s.opts.Clients()
+	}
+	answer(w, http.StatusOK, d)
+}
