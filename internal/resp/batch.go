@@ -59,6 +59,9 @@ func (p *pending) answer(fn func(out *reply) error) {
 // everything else as updates.
 func (c *conn) keyed(cmd *command, args [][]byte) {
 	keys, err := cmd.keysIn(args)
+	if err == nil {
+		err = cmd.checkPairs(args)
+	}
 	if err == nil && len(keys) == 0 {
 		err = errSyntax
 	}

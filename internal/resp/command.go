@@ -78,7 +78,8 @@ type call struct {
 func table() map[string]*command {
 	out := make(map[string]*command)
 	for _, g := range [][]command{connCommands(), serverCommands(), keyCommands(), expiryCommands(), stringCommands(),
-		numberCommands(), transactionCommands(), ownCommands()} {
+		numberCommands(), hashCommands(), listCommands(), setCommands(), sortedCommands(),
+		transactionCommands(), ownCommands()} {
 		for i := range g {
 			out[g[i].name] = &g[i]
 		}
@@ -98,11 +99,23 @@ func (c *command) right() right {
 }
 
 func (c *command) checkArity(args [][]byte) error {
-	odd := c.keys == pairs && len(args)%2 == 0
-	if c.arity >= 0 && len(args) != c.arity || len(args) < -c.arity || odd {
-		return redisError(fmt.Sprintf("ERR wrong number of arguments for '%s' command", c.name))
+	if c.arity >= 0 && len(args) != c.arity || len(args) < -c.arity {
+		return c.errArity()
 	}
 	return nil
+}
+
+// checkPairs is the rest of checkArity: MULTI takes a key without a value, and EXEC
+// refuses it.
+func (c *command) checkPairs(args [][]byte) error {
+	if c.keys == pairs && len(args)%2 == 0 {
+		return c.errArity()
+	}
+	return nil
+}
+
+func (c *command) errArity() error {
+	return redisError(fmt.Sprintf("ERR wrong number of arguments for '%s' command", c.name))
 }
 
 // keysIn are the keys among the arguments.

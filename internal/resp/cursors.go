@@ -1,9 +1,6 @@
 package resp
 
-import (
-	"math/rand/v2"
-	"sync"
-)
+import "sync"
 
 // cursors remembers where scans are. Redis clients want numbers, and a place
 // between keys is none.
@@ -39,5 +36,3 @@ func (c *cursors) find(n uint64, tenant uint32) (string, bool) {
 	p, ok := c.at[n]
 	return p.cursor, ok && p.tenant == tenant
 }
-
-func randomBelow(n int) int { return rand.IntN(n) }

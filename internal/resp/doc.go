@@ -16,7 +16,22 @@
 //
 // A string is stored as it is, so that every other door to the node shows the same
 // bytes. Hashes, sets, sorted sets and lists are one value each: four bytes that say
-// what it is, then the items. A string that begins with those bytes by chance is
-// stored with an escape. A change writes the whole collection again, which suits
-// collections of up to some thousand items; the value limit of 16 MiB is theirs, too.
+// what it is, then the elements. A string that begins with those bytes by chance is
+// stored with an escape: the mark of a string. A change writes the whole collection
+// again, which suits collections of up to some thousand elements; the value limit of
+// 16 MiB is theirs, too.
+//
+//	0xf5 'n' 'd' │ u8 kind            0 string (escaped)  1 hash  2 set  3 sorted set  4 list
+//	             │ u8 version         1; a reader stops at any other
+//	             │ uvarint count      1 to 2^20: an emptied collection is deleted
+//	             │ count elements
+//
+//	hash         uvarint bytes, field, uvarint bytes, value    by field, each once
+//	set          uvarint bytes, member                         by member, each once
+//	sorted set   f64 score, uvarint bytes, member              by score, then member; no NaN
+//	list         uvarint bytes, item                           from head to tail
+//
+// Only a string has no version behind its mark: its bytes follow. Numbers are
+// little-endian, a uvarint has its shortest form, and nothing follows the last
+// element: a collection has one spelling.
 package resp

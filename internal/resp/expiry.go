@@ -63,12 +63,12 @@ func (o *expireCondition) allows(was, at int64) bool {
 }
 
 func expireKey(c *call, unit int64, fromNow bool) error {
-	n, err := integers(c.args[2])
-	if err != nil {
-		return err
-	}
 	var o expireCondition
 	if err := o.parse(c.args[3:]); err != nil {
+		return err
+	}
+	n, err := integers(c.args[2])
+	if err != nil {
 		return err
 	}
 	invalid := redisError("ERR invalid expire time in '" + c.name() + "' command")

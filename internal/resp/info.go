@@ -56,7 +56,8 @@ func serverCommands() []command {
 }
 
 func info(c *conn, args [][]byte, out *reply) error {
-	all := []string{"server", "clients", "memory", "persistence", "stats", "replication", "archive", "keyspace"}
+	all := []string{"server", "clients", "memory", "persistence", "stats", "replication", "archive"}
+	known := append(slices.Clone(all), "keyspace") // which counts every key: only when it is asked for
 	want := all
 	if len(args) > 1 {
 		want = nil
@@ -72,7 +73,7 @@ func info(c *conn, args [][]byte, out *reply) error {
 	st := c.s.opts.Node.Status()
 	var b strings.Builder
 	for _, name := range want {
-		if !slices.Contains(all, name) {
+		if !slices.Contains(known, name) {
 			continue
 		}
 		if b.Len() > 0 {
@@ -129,9 +130,22 @@ func (c *conn) section(name string, st *node.Status) []fact {
 		return nil
 	}
 	for _, t := range tenants {
-		if c.user.sees(t) {
-			out = append(out, fact{fmt.Sprintf("db%d", t), "keys=?,expires=?"})
+		if !c.user.sees(t) {
+			continue
 		}
+		keys, expires := 0, 0
+		of := &conn{s: s, ctx: c.ctx, db: s.opts.Node.Tenant(t)}
+		err := of.each(node.ScanOptions{}, func(sc *node.Scanner) bool {
+			keys++
+			if sc.ExpireAt() != 0 {
+				expires++
+			}
+			return true
+		})
+		if err != nil {
+			return nil
+		}
+		out = append(out, fact{fmt.Sprintf("db%d", t), fmt.Sprintf("keys=%d,expires=%d", keys, expires)})
 	}
 	return out
 }

@@ -1,8 +1,9 @@
 package resp
 
 import (
-	"context"
+	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 
@@ -331,38 +332,56 @@ func (c *conn) flushTenant(db *node.DB) error {
 	return nil
 }
 
-// randomKey picks among the keys behind a random place. Keys behind a wide gap are
-// picked more often.
+// randomKey picks the key before or behind a random place between the first and the
+// last. Keys beside a wide gap are picked more often.
 func randomKey(c *conn, _ [][]byte, out *reply) error {
-	key, err := c.random(c.ctx)
+	first, err := c.edge(node.ScanOptions{})
 	if err != nil {
 		return err
 	}
-	if key == nil {
+	last, err := c.edge(node.ScanOptions{Reverse: true})
+	if err != nil {
+		return err
+	}
+	if first == nil || last == nil {
 		out.null()
 		return nil
 	}
+	place := node.ScanOptions{From: between(first, last, rand.Uint64N)}
+	if rand.IntN(2) == 0 {
+		place = node.ScanOptions{To: place.From, Reverse: true}
+	}
+	key, err := c.edge(place)
+	if key == nil {
+		key = first // what was there is gone
+	}
 	out.bulk(key)
-	return nil
+	return err
 }
 
-func (c *conn) random(ctx context.Context) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	var key []byte
-	n := 0
-	// Reservoir sampling over what one scan gives in a bounded number of steps.
-	const most = 4096
-	err := c.each(node.ScanOptions{Limit: most}, func(s *node.Scanner) bool {
-		n++
-		if randomBelow(n) == 0 {
-			key = append(key[:0], s.Key()...)
-		}
-		return true
+// edge is the first key of a scan; nil: there is none.
+func (c *conn) edge(o node.ScanOptions) (key []byte, err error) {
+	o.Limit = 1
+	err = c.each(o, func(s *node.Scanner) bool {
+		key = append([]byte{}, s.Key()...)
+		return false
 	})
-	if n == 0 {
-		return nil, err
-	}
 	return key, err
+}
+
+// between is a place from first to last, drawn from the eight bytes behind what both
+// begin with. below(n) is a random number below n.
+func between(first, last []byte, below func(n uint64) uint64) []byte {
+	shared := 0
+	for shared < len(first) && shared < len(last) && first[shared] == last[shared] {
+		shared++
+	}
+	var lo, hi [8]byte
+	copy(lo[:], first[shared:])
+	copy(hi[:], last[shared:])
+	from, to := binary.BigEndian.Uint64(lo[:]), binary.BigEndian.Uint64(hi[:])
+	if from >= to {
+		return first
+	}
+	return binary.BigEndian.AppendUint64(first[:shared:shared], from+1+below(to-from))
 }

@@ -1,7 +1,9 @@
 package resp
 
 import (
+	"bytes"
 	"math"
+	"math/big"
 	"strconv"
 )
 
@@ -68,26 +70,64 @@ func parseInteger(p []byte) (int64, error) {
 }
 
 func addFloat(c *call) error {
-	delta, err := parseFloat(c.args[2])
-	if err != nil {
-		return err
-	}
 	it, err := loadAs(c.v, c.args[1], kindString)
 	if err != nil {
 		return err
 	}
-	var f float64
+	was := []byte("0")
 	if it.exists {
-		if f, err = parseFloat(it.data); err != nil {
-			return err
-		}
+		was = it.data
 	}
-	if f += delta; math.IsInf(f, 0) || math.IsNaN(f) {
-		return redisError("ERR increment would produce NaN or Infinity")
+	f, err := parseDecimal(was)
+	if err != nil {
+		return err
 	}
-	text := strconv.AppendFloat(nil, f, 'f', -1, 64)
+	delta, err := parseDecimal(c.args[2])
+	if err != nil {
+		return err
+	}
+	text, err := addDecimal(f, delta)
+	if err != nil {
+		return err
+	}
 	c.out.bulk(text)
 	return putString(c.v, c.args[1], text, it.expireAt)
+}
+
+// Decimals are added as Redis does it, in 64 bits of precision, so that 0.1 and 0.2
+// are 0.3.
+const (
+	decimalBits   = 64
+	decimalDigits = 17 // behind the point
+	decimalExpMax = 16384
+	decimalLenMax = 256
+)
+
+func parseDecimal(p []byte) (*big.Float, error) {
+	if len(p) == 0 || len(p) > decimalLenMax {
+		return nil, errNotFloat
+	}
+	f, _, err := big.ParseFloat(string(p), 10, decimalBits, big.ToNearestEven)
+	if err != nil || !f.IsInf() && (f.MantExp(nil) > decimalExpMax || f.MantExp(nil) < -decimalExpMax) {
+		return nil, errNotFloat
+	}
+	return f, nil
+}
+
+func addDecimal(a, b *big.Float) ([]byte, error) {
+	if a.IsInf() || b.IsInf() {
+		return nil, redisError("ERR increment would produce NaN or Infinity")
+	}
+	f := new(big.Float).SetPrec(decimalBits).Add(a, b)
+	if f.MantExp(nil) > decimalExpMax {
+		return nil, redisError("ERR increment would produce NaN or Infinity")
+	}
+	text := bytes.TrimRight(f.Append(nil, 'f', decimalDigits), "0")
+	text = bytes.TrimSuffix(text, []byte("."))
+	if string(text) == "-0" {
+		text = text[1:]
+	}
+	return text, nil
 }
 
 func parseFloat(p []byte) (float64, error) {

@@ -97,6 +97,8 @@ func appendFloat(dst []byte, f float64) []byte {
 		return append(dst, "inf"...)
 	case math.IsInf(f, -1):
 		return append(dst, "-inf"...)
+	case f == 0 && math.Signbit(f):
+		return append(dst, "-0"...)
 	case f == math.Trunc(f) && math.Abs(f) < 1e17:
 		return strconv.AppendInt(dst, int64(f), 10)
 	}

@@ -227,3 +227,23 @@ func TestMatch(t *testing.T) {
 		}
 	}
 }
+
+// Every key that is there can be picked, also one that begins another, and nothing
+// else is.
+func TestRandomKey(t *testing.T) {
+	c := serve(t, Options{}).client()
+	c.script([2]string{`MSET user:1 a user:2 a user:9 a`, "OK"})
+	seen := make(map[string]bool)
+	for range 200 {
+		seen[c.do("RANDOMKEY")] = true
+	}
+	if len(seen) != 3 || !seen["user:1"] || !seen["user:2"] || !seen["user:9"] {
+		t.Errorf("picked %v", seen)
+	}
+	first, last := []byte("k1"), []byte("k7")
+	for _, n := range []uint64{0, 1, 1 << 40} {
+		if at := between(first, last, func(most uint64) uint64 { return min(n, most-1) }); string(at) <= string(first) || string(at) > string(last)+"\x00" && len(at) > 10 {
+			t.Errorf("%q is not between %q and %q", at, first, last)
+		}
+	}
+}

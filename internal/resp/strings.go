@@ -79,19 +79,17 @@ type setOptions struct {
 // parse reads options from the i-th argument on. allowed are the words beside the
 // times.
 func (o *setOptions) parse(c *call, i int, allowed string) error {
+	var unit string
+	var time []byte
 	for ; i < len(c.args); i++ {
 		word := strings.ToUpper(string(c.args[i]))
 		switch word {
 		case "EX", "PX", "EXAT", "PXAT":
-			if o.expireAt != 0 || o.keep || o.persist || i+1 == len(c.args) {
+			if unit != "" || o.keep || o.persist || i+1 == len(c.args) {
 				return errSyntax
 			}
 			i++
-			at, err := expiry(c, c.args[i], word, c.name())
-			if err != nil {
-				return err
-			}
-			o.expireAt = at
+			unit, time = word, c.args[i]
 			continue
 		}
 		if !strings.Contains(allowed, " "+word+" ") {
@@ -109,11 +107,16 @@ func (o *setOptions) parse(c *call, i int, allowed string) error {
 		case "PERSIST":
 			o.persist = true
 		}
-		if o.nx && o.xx || (o.keep || o.persist) && o.expireAt != 0 {
+		if o.nx && o.xx || (o.keep || o.persist) && unit != "" {
 			return errSyntax
 		}
 	}
-	return nil
+	if unit == "" {
+		return nil
+	}
+	var err error
+	o.expireAt, err = expiry(c, time, unit, c.name())
+	return err
 }
 
 // name is the command as it was called, in lower case.
@@ -297,7 +300,7 @@ func getRange(c *call) error {
 	if err != nil {
 		return err
 	}
-	from, to := bounds(n[0], n[1], len(it.data))
+	from, to := bounds(n[0], max(n[1], -int64(len(it.data))), len(it.data)) // an end before the string is its first byte
 	if n[0] < 0 && n[1] < 0 && n[0] > n[1] {
 		from, to = 0, 0
 	}

@@ -153,7 +153,10 @@ func (w *watched) changed(e node.Entry, err error) bool {
 func (s step) run(tx *node.Tx, out *reply) {
 	at, changes := len(out.b), tx.Len()
 	r := call{args: s.args, v: tx, now: tx.Now().UnixMilli(), out: out}
-	err := s.cmd.run(&r)
+	err := s.cmd.checkPairs(s.args)
+	if err == nil {
+		err = s.cmd.run(&r)
+	}
 	switch {
 	case err != nil:
 		tx.Rewind(changes)
@@ -169,6 +172,11 @@ func (s step) run(tx *node.Tx, out *reply) {
 // onConn runs a command without keys.
 func (*transaction) onConn(c *conn, s step, out *reply) {
 	at := len(out.b)
+	if s.cmd.where != onConn { // its keys could not be found
+		_, err := s.cmd.keysIn(s.args)
+		out.fail(err)
+		return
+	}
 	if err := s.cmd.conn(c, s.args, out); err != nil {
 		out.b = out.b[:at]
 		out.fail(err)
@@ -193,7 +201,7 @@ func (t *transaction) home(c *conn, watch []watched) ([]byte, error) {
 		}
 		keys, err := s.cmd.keysIn(s.args)
 		if err != nil {
-			return nil, err
+			continue // it fails for this reason when its turn comes
 		}
 		all = append(all, keys...)
 	}
