@@ -230,11 +230,14 @@ func randomOf(c *call, k kind, with string) error {
 		c.out.bulk(coll.elems[rand.IntN(coll.n)].key)
 		return nil
 	}
+	if with == "" && len(c.args) > 3 {
+		return errSyntax
+	}
 	n, err := integers(c.args[2])
 	if err != nil {
 		return err
 	}
-	if with == "" && len(c.args) > 3 || len(c.args) > 4 || len(c.args) == 4 && !strings.EqualFold(string(c.args[3]), with) {
+	if len(c.args) > 4 || len(c.args) == 4 && !strings.EqualFold(string(c.args[3]), with) {
 		return errSyntax
 	}
 	if n[0] < -math.MaxInt64/2 || n[0] > math.MaxInt64/2 {

@@ -110,6 +110,9 @@ func (c *client) answer() answer {
 
 // sorted orders groups of n parts, of what is answered in any order.
 func (a answer) sorted(n int) answer {
+	if a.parts == nil { // an error, or nothing
+		return a
+	}
 	var groups []answer
 	for g := range slices.Chunk(a.parts, n) {
 		groups = append(groups, answer{kind: 'g', parts: g})
