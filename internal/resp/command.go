@@ -79,7 +79,7 @@ func table() map[string]*command {
 	out := make(map[string]*command)
 	for _, g := range [][]command{connCommands(), serverCommands(), keyCommands(), expiryCommands(), stringCommands(),
 		numberCommands(), hashCommands(), listCommands(), setCommands(), sortedCommands(),
-		transactionCommands(), ownCommands()} {
+		transactionCommands(), ownCommands(), doorCommands()} {
 		for i := range g {
 			out[g[i].name] = &g[i]
 		}

@@ -29,43 +29,9 @@ func ownCommands() []command {
 			}
 			return nil
 		}},
-		{name: "nodedb.checkpoint", arity: 1, need: rightAdmin, blocks: true, conn: func(c *conn, _ [][]byte, out *reply) error {
-			r, err := c.s.opts.Node.Checkpoint(c.ctx)
-			if err != nil {
-				return err
-			}
-			out.mapping(3)
-			for _, m := range []struct {
-				name string
-				lsn  wal.LSN
-			}{{"flushed", r.Flushed}, {"archived", r.Archived}, {"truncated", r.Truncated}} {
-				out.str(m.name)
-				out.int(int64(m.lsn))
-			}
-			return nil
-		}},
-		{name: "nodedb.restorepoint", arity: 2, need: rightAdmin, blocks: true, conn: func(c *conn, args [][]byte, out *reply) error {
-			lsn, _, err := c.s.opts.Node.RestorePoint(c.ctx, string(args[1]))
-			if err != nil {
-				return err
-			}
-			out.int(int64(lsn))
-			return nil
-		}},
-		{name: "nodedb.digest", arity: 1, need: rightAdmin, blocks: true, conn: func(c *conn, _ [][]byte, out *reply) error {
-			d, err := c.s.opts.Node.Digest(c.ctx)
-			if err != nil {
-				return err
-			}
-			out.mapping(3)
-			out.str("lsn")
-			out.int(int64(d.LSN))
-			out.str("digest")
-			out.str(d.Digest)
-			out.str("entries")
-			out.int(int64(d.Entries))
-			return nil
-		}},
+		{name: "nodedb.checkpoint", arity: -1, need: rightAdmin, blocks: true, conn: checkpointNow},
+		{name: "nodedb.restorepoint", arity: -2, need: rightAdmin, blocks: true, conn: restorePoint},
+		{name: "nodedb.digest", arity: -1, need: rightAdmin, blocks: true, conn: digestNow},
 	}
 }
 
@@ -98,5 +64,66 @@ func getAt(c *conn, args [][]byte, out *reply) error {
 		return errWrongType
 	}
 	out.bulk(data)
+	return nil
+}
+
+func checkpointNow(c *conn, args [][]byte, out *reply) error {
+	whole, err := wantsJSON(args, 1)
+	if err != nil {
+		return err
+	}
+	r, err := c.s.opts.Node.Checkpoint(c.ctx)
+	if err != nil {
+		return err
+	}
+	if whole {
+		return out.json(r)
+	}
+	out.mapping(3)
+	for _, m := range []struct {
+		name string
+		lsn  wal.LSN
+	}{{"flushed", r.Flushed}, {"archived", r.Archived}, {"truncated", r.Truncated}} {
+		out.str(m.name)
+		out.int(int64(m.lsn))
+	}
+	return nil
+}
+
+func restorePoint(c *conn, args [][]byte, out *reply) error {
+	whole, err := wantsJSON(args, 2)
+	if err != nil {
+		return err
+	}
+	lsn, at, err := c.s.opts.Node.RestorePoint(c.ctx, string(args[1]))
+	if err != nil {
+		return err
+	}
+	if whole {
+		return out.json(point{lsn, at.UTC()})
+	}
+	out.int(int64(lsn))
+	return nil
+}
+
+func digestNow(c *conn, args [][]byte, out *reply) error {
+	whole, err := wantsJSON(args, 1)
+	if err != nil {
+		return err
+	}
+	d, err := c.s.opts.Node.Digest(c.ctx)
+	if err != nil {
+		return err
+	}
+	if whole {
+		return out.json(d)
+	}
+	out.mapping(3)
+	out.str("lsn")
+	out.int(int64(d.LSN))
+	out.str("digest")
+	out.str(d.Digest)
+	out.str("entries")
+	out.int(int64(d.Entries))
 	return nil
 }
