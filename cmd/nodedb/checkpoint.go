@@ -15,16 +15,16 @@ import (
 func checkpointVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "checkpoint", Category: nodeCategory, Usage: "flush every vshard and truncate the log as far as that is safe",
-		Flags: writeFlags(), Run: runCheckpoint,
+		Flags: writeFlags(remoteFlags()...), Run: runCheckpoint,
 	}
 }
 
 func runCheckpoint(c *cli.Call) (err error) {
-	s, err := openNode(c, opening{archive: true})
+	s, done, err := openCaring(c, opening{archive: true})
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
+	defer done(&err)
 	r, err := s.Checkpoint(c.Context())
 	if err != nil {
 		return err
@@ -91,16 +91,16 @@ func viewBase(b archive.BaseInfo) backupDoc {
 func restorePointVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "restore-point", Category: nodeCategory, Usage: "name this moment, for pitr-restore --to-point",
-		Args: "NAME", ArgsMin: 1, ArgsMax: 1, Flags: writeFlags(), Run: runRestorePoint,
+		Args: "NAME", ArgsMin: 1, ArgsMax: 1, Flags: writeFlags(remoteFlags()...), Run: runRestorePoint,
 	}
 }
 
 func runRestorePoint(c *cli.Call) (err error) {
-	s, err := openNode(c, opening{archive: true})
+	s, done, err := openCaring(c, opening{archive: true})
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
+	defer done(&err)
 	lsn, at, err := s.RestorePoint(c.Context(), c.Arg(0))
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func runRestorePoint(c *cli.Call) (err error) {
 func digestVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "digest", Category: nodeCategory, Usage: "compute the digest of the whole state and log it (of a standby: only compute it)",
-		Flags: readFlags(), Run: runDigest,
+		Flags: readFlags(remoteFlags()...), Run: runDigest,
 	}
 }
 
@@ -136,7 +136,7 @@ func runDigest(c *cli.Call) error {
 
 // digestOf asks the node, or reads the standby, which logs nothing.
 func digestOf(c *cli.Call) (d node.DigestResult, err error) {
-	s, err := openNode(c, opening{})
+	s, done, err := openCaring(c, opening{})
 	if errors.Is(err, node.ErrStandby) {
 		sb, err := openStandby(c)
 		if err != nil {
@@ -148,6 +148,6 @@ func digestOf(c *cli.Call) (d node.DigestResult, err error) {
 	if err != nil {
 		return d, err
 	}
-	defer s.closeInto(&err)
+	defer done(&err)
 	return s.Digest(c.Context())
 }

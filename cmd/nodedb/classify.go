@@ -2,9 +2,11 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/internal/resp/client"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/node/engine"
 	"github.com/nodedb-go/nodedb/wal"
@@ -31,6 +33,15 @@ func classifyNode(err error) (cli.Code, string, bool) {
 		return cli.CodeUsage, "give --archive URL", true
 	case errors.Is(err, node.ErrReadOnly):
 		return cli.CodeError, "see the log for the failed operation; what was acknowledged is on disk, open the node again", true
+	}
+	if told, ok := errors.AsType[client.Error](err); ok {
+		code, _, _ := strings.Cut(string(told), " ")
+		switch code {
+		case "NOAUTH", "WRONGPASS":
+			return cli.CodeError, "say who asks with --user NAME and --password-file FILE", true
+		case "NOPERM":
+			return cli.CodeError, "the rights of users are in the file of serve's --users", true
+		}
 	}
 	if _, ok := errors.AsType[*wal.CorruptError](err); ok && !errors.Is(err, archive.ErrCorrupt) {
 		return cli.CodeCorrupt, "look with nodedb wal verify; restore the node from its archive, or give up what cannot be read with nodedb wal salvage", true

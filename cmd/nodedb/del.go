@@ -12,7 +12,7 @@ func delVerb() *cli.Verb {
 		Name: "del", Category: keysCategory, Usage: "remove keys",
 		Args: "KEY...", ArgsMin: 1, ArgsMax: -1,
 		Description: "Each key is removed by itself. Keys that do not exist are no error.",
-		Flags:       writeFlags(base64Flag()), Run: runDel,
+		Flags:       writeFlags(append(remoteFlags(), base64Flag())...), Run: runDel,
 	}
 }
 
@@ -23,14 +23,14 @@ func runDel(c *cli.Call) (err error) {
 			return err
 		}
 	}
-	s, err := openNode(c, opening{archive: true})
+	db, done, err := openWriting(c, opening{archive: true})
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
+	defer done(&err)
 	removed := 0
 	for _, k := range keys {
-		existed, err := s.db().Delete(c.Context(), k, nil)
+		existed, err := db.Delete(c.Context(), k, nil)
 		if err != nil {
 			return fmt.Errorf("remove %q, %d removed before: %w", k, removed, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/node"
@@ -12,7 +13,7 @@ import (
 func getVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "get", Category: keysCategory, Usage: "print the value of a key, byte for byte",
-		Args: "KEY", ArgsMin: 1, ArgsMax: 1, Flags: readFlags(base64Flag()), Run: runGet,
+		Args: "KEY", ArgsMin: 1, ArgsMax: 1, Flags: slices.Concat(readFlags(base64Flag()), remoteFlags()), Run: runGet,
 	}
 }
 
@@ -21,11 +22,11 @@ func runGet(c *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openReading(c)
+	s, done, err := openLooking(c)
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
+	defer done(&err)
 	e, err := s.Lookup(c.Context(), key)
 	if errors.Is(err, node.ErrNotFound) {
 		return fmt.Errorf("key %q has no value", key)

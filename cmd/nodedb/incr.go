@@ -3,7 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+
+	ucli "github.com/urfave/cli/v2"
 
 	"github.com/nodedb-go/nodedb/internal/cli"
 )
@@ -13,7 +16,7 @@ func incrVerb() *cli.Verb {
 		Name: "incr", Category: keysCategory, Usage: "add to an integer and print the sum",
 		Args: "KEY [DELTA]", ArgsMin: 1, ArgsMax: 2,
 		Description: "An absent key counts as 0. DELTA is 1 if it is not given, and may be negative.",
-		Flags:       writeFlags(append(expiryFlags(), idemFlag(), base64Flag())...), Run: runIncr,
+		Flags:       writeFlags(slices.Concat(expiryFlags(), remoteFlags(), []ucli.Flag{idemFlag(), base64Flag()})...), Run: runIncr,
 	}
 }
 
@@ -32,12 +35,12 @@ func runIncr(c *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openNode(c, opening{create: true, archive: true})
+	db, done, err := openWriting(c, opening{create: true, archive: true})
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
-	sum, err := s.db().Increment(c.Context(), key, delta, o)
+	defer done(&err)
+	sum, err := db.Increment(c.Context(), key, delta, o)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func putVerb() *cli.Verb {
 		Name: "put", Category: keysCategory, Usage: "set a key; durable when it returns",
 		Args: "KEY [VALUE]", ArgsMin: 1, ArgsMax: 2,
 		Description: "Without VALUE, or with -, the value is read from standard input. The directory\nbecomes a node if it is empty or absent.",
-		Flags: writeFlags(slices.Concat(expiryFlags(), []ucli.Flag{
+		Flags: writeFlags(slices.Concat(expiryFlags(), remoteFlags(), []ucli.Flag{
 			&ucli.StringFlag{Name: "file", Usage: "read the value from `FILE`"},
 			&ucli.BoolFlag{Name: "if-absent", Usage: "only if the key has no value; exit code 1 if it has"},
 			idemFlag(), base64Flag(),
@@ -38,13 +38,13 @@ func runPut(c *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openNode(c, opening{create: true, archive: true})
+	db, done, err := openWriting(c, opening{create: true, archive: true})
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
+	defer done(&err)
 	if c.Bool("if-absent") {
-		put, err := s.db().PutIfAbsent(c.Context(), key, value, o)
+		put, err := db.PutIfAbsent(c.Context(), key, value, o)
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ func runPut(c *cli.Call) (err error) {
 			Put bool `json:"put"`
 		}{true}, nothing)
 	}
-	lsn, err := s.db().Put(c.Context(), key, value, o)
+	lsn, err := db.Put(c.Context(), key, value, o)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/node"
+	"github.com/nodedb-go/nodedb/wal"
 )
 
 // standbyWait is how long a verb waits for a follower that applies something.
@@ -17,6 +18,61 @@ const standbyWait = 10 * time.Second
 type keyReader interface {
 	Lookup(ctx context.Context, key []byte) (node.Entry, error)
 	Scan(ctx context.Context, o node.ScanOptions) (*node.Scanner, error)
+}
+
+// entryLooker is a keyReader, or a node that runs.
+type entryLooker interface {
+	Lookup(ctx context.Context, key []byte) (node.Entry, error)
+}
+
+// entryScan is a scan of a directory, or of a node that runs.
+type entryScan interface {
+	Next() bool
+	Key() []byte
+	Value() []byte
+	ExpireAt() int64
+	EntryLSN() wal.LSN
+	Cursor() string
+	Err() error
+	Close() error
+}
+
+// openLooking opens --dir for reading, or asks the node of --addr.
+func openLooking(c *cli.Call) (entryLooker, func(*error), error) {
+	if yes, err := isRemote(c); err != nil || yes {
+		return connected[entryLooker](c, err)
+	}
+	r, err := openReading(c)
+	if err != nil {
+		return nil, nil, orAsk(c, err)
+	}
+	return r, r.closeInto, nil
+}
+
+// openScan begins the scan of scan.
+func openScan(c *cli.Call, o node.ScanOptions) (entryScan, func(*error), error) {
+	if yes, err := isRemote(c); err != nil || yes {
+		r, done, err := connected[*remote](c, err)
+		if err != nil {
+			return nil, nil, err
+		}
+		return r.scan(c.Context(), o, c.Bool("values")), done, nil
+	}
+	r, err := openReading(c)
+	if err != nil {
+		return nil, nil, orAsk(c, err)
+	}
+	scan, err := r.Scan(c.Context(), o)
+	if err != nil {
+		r.closeInto(&err)
+		return nil, nil, err
+	}
+	return scan, func(err *error) {
+		if cerr := scan.Close(); *err == nil {
+			*err = cerr
+		}
+		r.closeInto(err)
+	}, nil
 }
 
 // reading is an open node, or an open standby.

@@ -19,7 +19,7 @@ func scanVerb() *cli.Verb {
 		Name: "scan", Category: keysCategory, Usage: "print keys in order",
 		Args: "[PREFIX]", ArgsMax: 1,
 		Description: "One key a line, quoted as Go does; with --values a tab and the value behind it.\nFor data that is to be read back use export.",
-		Flags: readFlags(
+		Flags: readFlags(append(remoteFlags(),
 			&ucli.StringFlag{Name: "from", Usage: "first `KEY`"},
 			&ucli.StringFlag{Name: "to", Usage: "end before `KEY`"},
 			&ucli.IntFlag{Name: "limit", Value: 1000, Usage: "`N` keys at most; 0: all"},
@@ -27,7 +27,7 @@ func scanVerb() *cli.Verb {
 			&ucli.BoolFlag{Name: "reverse", Usage: "from the last key to the first"},
 			&ucli.BoolFlag{Name: "values", Usage: "print values too"},
 			base64Flag(),
-		),
+		)...),
 		Run: runScan,
 	}
 }
@@ -51,20 +51,11 @@ func runScan(c *cli.Call) (err error) {
 	if o.To, err = keyFlag(c, "to"); err != nil {
 		return err
 	}
-	s, err := openReading(c)
+	scan, done, err := openScan(c, o)
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
-	scan, err := s.Scan(c.Context(), o)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := scan.Close(); err == nil {
-			err = cerr
-		}
-	}()
+	defer done(&err)
 	if c.JSON {
 		return scanJSON(c, scan, o.Limit)
 	}
@@ -87,7 +78,7 @@ func keyFlag(c *cli.Call, name string) ([]byte, error) {
 }
 
 // scanJSON keeps the whole answer in memory: --limit bounds it.
-func scanJSON(c *cli.Call, scan *node.Scanner, limit int) error {
+func scanJSON(c *cli.Call, scan entryScan, limit int) error {
 	doc := scanDoc{Entries: []entryView{}}
 	for c.Context().Err() == nil && scan.Next() {
 		doc.Entries = append(doc.Entries, viewEntry(scan.Key(), scan.Value(), scan.ExpireAt(), scan.EntryLSN(), c.Bool("values")))
@@ -101,7 +92,7 @@ func scanJSON(c *cli.Call, scan *node.Scanner, limit int) error {
 	return c.Answer(doc, nothing)
 }
 
-func scanText(c *cli.Call, scan *node.Scanner, limit int) error {
+func scanText(c *cli.Call, scan entryScan, limit int) error {
 	out := bufio.NewWriterSize(c.Stdout, 1<<16)
 	n := 0
 	for c.Context().Err() == nil && scan.Next() {

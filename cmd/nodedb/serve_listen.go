@@ -76,6 +76,13 @@ func listen(c *cli.Call, s *session) (_ *redisServer, err error) {
 		open = append(open, l)
 		c.Notef("Redis clients on %s", path)
 	}
+	var addrs []string
+	for _, l := range open {
+		addrs = append(addrs, addressAt(l.Addr(), out.certs != nil))
+	}
+	if err := writeAddresses(s.Status().Dir, addrs); err != nil {
+		return nil, err
+	}
 	for _, l := range open {
 		go func() {
 			if err := out.Serve(l); err != nil {
@@ -135,15 +142,24 @@ func loadUsers(c *cli.Call) (*resp.Users, error) {
 		}
 		return users, nil
 	case password != "":
-		text, err := os.ReadFile(password)
+		line, err := readPassword(password)
 		if err != nil {
 			return nil, err
-		}
-		line, _, _ := strings.Cut(string(text), "\n")
-		if line = strings.TrimSuffix(line, "\r"); line == "" {
-			return nil, fmt.Errorf("%s: its first line is empty, want a password", password)
 		}
 		return resp.Password(line), nil
 	}
 	return resp.Everybody(), nil
+}
+
+// readPassword is the first line of a file.
+func readPassword(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	if line = strings.TrimSuffix(line, "\r"); line == "" {
+		return "", fmt.Errorf("%s: its first line is empty, want a password", file)
+	}
+	return line, nil
 }

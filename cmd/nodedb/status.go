@@ -21,12 +21,15 @@ func statusVerb() *cli.Verb {
 		Name: "status", Category: nodeCategory, Usage: "show who the node is, how far it is, and what holds it back",
 		Description: `While another process has the node open, it shows what the files tell. It does
 not ask the archive: there is no epoch and archived_lsn is 0 here, see nodedb
-archive status.`,
-		Flags: readFlags(), Run: runStatus,
+archive status. With --addr the running node itself tells.`,
+		Flags: readFlags(remoteFlags()...), Run: runStatus,
 	}
 }
 
 func runStatus(c *cli.Call) (err error) {
+	if yes, err := isRemote(c); err != nil || yes {
+		return statusOfRunning(c, err)
+	}
 	s, err := openNode(c, opening{})
 	if errors.Is(err, node.ErrStandby) {
 		return statusOfStandby(c)
@@ -40,6 +43,19 @@ func runStatus(c *cli.Call) (err error) {
 	defer s.closeInto(&err)
 	st := s.Status()
 	return c.Answer(st, func(w io.Writer) error { return writeStatus(w, st, hasArchive(st.Dir)) })
+}
+
+func statusOfRunning(c *cli.Call, before error) (err error) {
+	r, done, err := connected[*remote](c, before)
+	if err != nil {
+		return err
+	}
+	defer done(&err)
+	st, err := r.status(c.Context())
+	if err != nil {
+		return err
+	}
+	return c.Answer(st, func(w io.Writer) error { return writeStatus(w, st, false) })
 }
 
 // seeArchive stands for what only the archive can tell.
@@ -101,6 +117,7 @@ type filesDoc struct {
 	Dir      string       `json:"dir"`
 	Meta     *engine.Meta `json:"node"`
 	HeldBy   string       `json:"held_by"`
+	Addr     string       `json:"addr,omitempty"` // where the holder is asked
 	Segments int          `json:"segments"`
 	Bytes    int64        `json:"bytes"`
 }
@@ -118,15 +135,20 @@ func statusOfFiles(c *cli.Call, locked error) error {
 	doc := filesDoc{Dir: dir, Meta: meta, HeldBy: locked.Error(), Segments: len(segments)}
 	if pid, ok := heldBy(dir); ok {
 		doc.HeldBy = "pid " + strconv.Itoa(pid)
+		doc.Addr, _ = addressOf(dir, pid)
 	}
 	for _, s := range segments {
 		doc.Bytes += s.FileBytes
 	}
 	return c.Answer(doc, func(w io.Writer) error {
+		holder := doc.HeldBy
+		if doc.Addr != "" {
+			holder += "; ask it with nodedb status --addr " + doc.Addr
+		}
 		return cli.Table(w, [][]string{
 			{"node", meta.NodeID},
 			{"directory", dir},
-			{"open in", doc.HeldBy},
+			{"open in", holder},
 			{"timeline", meta.Timeline.String()},
 			{"vshards", strconv.Itoa(meta.VShards)},
 			{"log", fmt.Sprintf("%s, %s", cli.Plural(doc.Segments, "file"), cli.FormatSize(doc.Bytes))},

@@ -46,6 +46,7 @@ func (a *App) Run(ctx context.Context, args []string, stdin io.Reader, stdout, s
 	s := &session{app: a, stdin: stdin, stdout: stdout, stderr: &muxWriter{w: stderr}}
 	defer s.announceStop(ctx)()
 	line, err := a.arrange(args)
+	s.given = line.names
 	if err == nil {
 		err = s.dispatch(ctx, line)
 	}
@@ -58,7 +59,8 @@ type session struct {
 	stdin    io.Reader
 	stdout   io.Writer
 	stderr   *muxWriter
-	answered bool // the JSON document is written
+	given    []string // flags on the command line
+	answered bool     // the JSON document is written
 }
 
 // announceStop tells at once that a signal was heard, since draining may take

@@ -12,6 +12,7 @@ import (
 type commandLine struct {
 	path       []string // program and verbs
 	flags      []string
+	names      []string // of flags
 	args       []string
 	json       bool // --json is on the line
 	help       bool
@@ -49,9 +50,8 @@ func (a *App) arrange(args []string) (commandLine, error) {
 type arranger struct {
 	app   *App
 	line  *commandLine
-	verbs []*Verb  // where the next verb is looked up
-	verb  *Verb    // innermost so far
-	names []string // flags in line.flags
+	verbs []*Verb // where the next verb is looked up
+	verb  *Verb   // innermost so far
 }
 
 // take consumes the next word (and the value of a flag) and says how many
@@ -106,7 +106,7 @@ func (s *arranger) takeFlag(args []string) (int, error) {
 		}
 		words = args[:2]
 	}
-	s.names = append(s.names, name)
+	s.line.names = append(s.line.names, name)
 	s.line.flags = append(s.line.flags, words...)
 	return len(words), nil
 }
@@ -128,7 +128,7 @@ func (s *arranger) lookup(name string) ucli.Flag {
 // check is done when the verb is known: every flag must be one of its own and
 // the number of arguments must fit.
 func (s *arranger) check() error {
-	for _, n := range s.names {
+	for _, n := range s.line.names {
 		if findFlag(s.verb.flags(), n) == nil {
 			return s.unknownFlag(n)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,6 +76,9 @@ func (c *Call) NArg() int { return c.flags.NArg() }
 
 // IsSet says whether a flag has a value that is not its default.
 func (c *Call) IsSet(name string) bool { return c.flags.IsSet(name) }
+
+// Given says whether a flag is on the command line itself.
+func (c *Call) Given(name string) bool { return slices.Contains(c.s.given, name) }
 
 // Default gives a string flag a value if nobody did.
 func (c *Call) Default(name, value string) error {

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	ucli "github.com/urfave/cli/v2"
+
+	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/internal/resp/client"
+	"github.com/nodedb-go/nodedb/node"
+	"github.com/nodedb-go/nodedb/wal"
+)
+
+// remoteFlags name a node that runs, instead of --dir, and who asks it.
+func remoteFlags() []ucli.Flag {
+	return append([]ucli.Flag{&ucli.StringFlag{Name: "addr", Usage: "ask the node that runs at `HOST:PORT` or unix:PATH, instead of opening --dir"}}, whoFlags()...)
+}
+
+func whoFlags() []ucli.Flag {
+	return []ucli.Flag{
+		&ucli.StringFlag{Name: "user", Usage: "`NAME` of the user at --addr (default: the default user)"},
+		&ucli.StringFlag{Name: "password-file", Usage: "`FILE` whose first line is the user's password"},
+		&ucli.BoolFlag{Name: "tls", Usage: "speak TLS with --addr"},
+		&ucli.StringFlag{Name: "tls-ca", Usage: "`FILE` of the authorities (PEM) that vouch for --addr, with --tls (default: the system's)"},
+	}
+}
+
+// isRemote tells whether a verb asks a running node. What is on the command line
+// wins; without --addr there, a directory of the environment or the configuration
+// file does, since those may hold serve's address as well.
+func isRemote(c *cli.Call) (bool, error) {
+	given := c.Given("addr")
+	if given && c.Given("dir") {
+		return false, cli.Usagef("--dir and --addr cannot be given together: a node that runs is asked, or a directory that nobody has open is opened")
+	}
+	if given && c.String("addr") == "" {
+		return false, cli.Usagef("--addr is empty, want HOST:PORT or unix:PATH")
+	}
+	remote := given || c.String("addr") != "" && c.String("dir") == ""
+	if !remote {
+		return false, nil
+	}
+	for _, name := range []string{"archive", "node-id"} {
+		if c.Given(name) {
+			return false, cli.Usagef("--%s is for a directory; the node at --addr has its own", name)
+		}
+	}
+	return true, nil
+}
+
+// remote is a node that runs, asked over its Redis port.
+type remote struct {
+	*client.Conn
+}
+
+// dial connects to the node of --addr.
+func dial(c *cli.Call) (*remote, error) {
+	o := client.Options{User: c.String("user")}
+	if file := c.String("password-file"); file != "" {
+		var err error
+		if o.Password, err = readPassword(file); err != nil {
+			return nil, err
+		}
+	}
+	o.Tenant = uint32(c.Uint("tenant"))
+	ca := c.String("tls-ca")
+	if c.Bool("tls") || ca != "" {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, err
+		}
+		o.TLS.RootCAs = x509.NewCertPool()
+		if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate in PEM", ca)
+		}
+	}
+	conn, err := client.Dial(c.Context(), c.String("addr"), o)
+	if err != nil {
+		return nil, dialError(c, err)
+	}
+	return &remote{conn}, nil
+}
+
+// dialError says what to try.
+func dialError(c *cli.Call, err error) error {
+	addr := c.String("addr")
+	if _, told := errors.AsType[client.Error](err); told {
+		return fmt.Errorf("node at %s: %w", addr, err)
+	}
+	err = fmt.Errorf("ask the node at %s: %w", addr, err)
+	if errors.Is(err, client.ErrProtocol) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return cli.Hint(err, "is that the port for Redis clients, and does it want --tls?")
+	}
+	return cli.Hint(err, "is nodedb serve running there? it says where it listens when it starts")
+}
+
+// ask sends one request.
+func (r *remote) ask(ctx context.Context, words ...string) (client.Reply, error) {
+	a, err := r.Do(ctx, words...)
+	if err != nil {
+		return a, fmt.Errorf("ask the node: %w", err)
+	}
+	return a, nil
+}
+
+func (r *remote) number(ctx context.Context, words ...string) (int64, error) {
+	a, err := r.ask(ctx, words...)
+	return a.Int, err
+}
+
+// document asks for JSON.
+func (r *remote) document(ctx context.Context, doc any, words ...string) error {
+	a, err := r.ask(ctx, words...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(a.Text, doc); err != nil {
+		return fmt.Errorf("ask the node: read its answer to %s: %w", words[0], err)
+	}
+	return nil
+}
+
+// Lookup is [node.DB.Lookup].
+func (r *remote) Lookup(ctx context.Context, key []byte) (node.Entry, error) {
+	a, err := r.ask(ctx, "NODEDB.GET", string(key))
+	switch {
+	case err != nil:
+		return node.Entry{}, err
+	case a.Nil():
+		return node.Entry{}, node.ErrNotFound
+	case len(a.Items) != 3:
+		return node.Entry{}, fmt.Errorf("ask the node: %w: an entry has %d parts", client.ErrProtocol, len(a.Items))
+	}
+	return node.Entry{Value: a.Items[0].Text, ExpireAt: a.Items[1].Int, LSN: wal.LSN(a.Items[2].Int)}, nil
+}
+
+// with are the words of the options of a write.
+func with(words []string, o *node.WriteOptions) []string {
+	if o == nil {
+		return words
+	}
+	at := o.ExpireAt
+	if o.TTL > 0 {
+		at = time.Now().Add(o.TTL)
+	}
+	if !at.IsZero() {
+		words = append(words, "PXAT", strconv.FormatInt(at.UnixMilli(), 10))
+	}
+	if len(o.IdempotencyKey) > 0 {
+		words = append(words, "IDEM", string(o.IdempotencyKey))
+	}
+	return words
+}
+
+// Put is [node.DB.Put].
+func (r *remote) Put(ctx context.Context, key, value []byte, o *node.WriteOptions) (wal.LSN, error) {
+	n, err := r.number(ctx, with([]string{"NODEDB.PUT", string(key), string(value)}, o)...)
+	return wal.LSN(n), err
+}
+
+// PutIfAbsent is [node.DB.PutIfAbsent].
+func (r *remote) PutIfAbsent(ctx context.Context, key, value []byte, o *node.WriteOptions) (bool, error) {
+	n, err := r.number(ctx, with([]string{"NODEDB.PUT", string(key), string(value), "NX"}, o)...)
+	return n == 1, err
+}
+
+// Delete is [node.DB.Delete].
+func (r *remote) Delete(ctx context.Context, key []byte, _ *node.WriteOptions) (bool, error) {
+	n, err := r.number(ctx, "NODEDB.DEL", string(key))
+	return n == 1, err
+}
+
+// Increment is [node.DB.Increment].
+func (r *remote) Increment(ctx context.Context, key []byte, delta int64, o *node.WriteOptions) (int64, error) {
+	return r.number(ctx, with([]string{"NODEDB.INCR", string(key), strconv.FormatInt(delta, 10)}, o)...)
+}
+
+// Checkpoint is [node.Node.Checkpoint].
+func (r *remote) Checkpoint(ctx context.Context) (out node.CheckpointResult, err error) {
+	return out, r.document(ctx, &out, "NODEDB.CHECKPOINT", "JSON")
+}
+
+// RestorePoint is [node.Node.RestorePoint].
+func (r *remote) RestorePoint(ctx context.Context, name string) (wal.LSN, time.Time, error) {
+	var doc struct {
+		LSN  wal.LSN   `json:"lsn"`
+		Time time.Time `json:"time"`
+	}
+	err := r.document(ctx, &doc, "NODEDB.RESTOREPOINT", name, "JSON")
+	return doc.LSN, doc.Time, err
+}
+
+// Digest is [node.Node.Digest].
+func (r *remote) Digest(ctx context.Context) (out node.DigestResult, err error) {
+	return out, r.document(ctx, &out, "NODEDB.DIGEST", "JSON")
+}
+
+// status is [node.Node.Status].
+func (r *remote) status(ctx context.Context) (out node.Status, err error) {
+	return out, r.document(ctx, &out, "NODEDB.STATUS")
+}
