@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 
 	ucli "github.com/urfave/cli/v2"
@@ -20,7 +23,8 @@ func serveVerb() *cli.Verb {
 		Name: "serve", Category: nodeCategory, Usage: "run the node in the foreground for Redis clients: checkpoints, archiving, expiry", LogLevel: "info",
 		Description: `It stops at SIGINT or SIGTERM: a last checkpoint, then the log's tail goes to
 the archive, with progress. A second signal ends it at once, which loses nothing
-that was acknowledged. Redis clients are served on this machine only, unless --addr
+that was acknowledged. SIGHUP reads certificates, users, password and the configuration
+file's log level again. Redis clients are served on this machine only, unless --addr
 says otherwise: then give --users or --password-file, and --tls-cert.`,
 		Flags: slices.Concat([]ucli.Flag{dirFlag()}, listenFlags(), adminFlags(), archiveFlags(), tuningFlags(), []ucli.Flag{
 			&ucli.DurationFlag{Name: "drain-timeout", Value: time.Minute, Usage: "how long the stop waits for checkpoint and archive"}}),
@@ -39,6 +43,9 @@ type serveDoc struct {
 
 func runServe(c *cli.Call) (err error) {
 	began := time.Now()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	adm, err := serveAdmin(c)
 	if err != nil {
 		return err
@@ -67,11 +74,9 @@ func runServe(c *cli.Call) (err error) {
 	}
 	adm.attach(s, clients)
 	c.Notef("running; Ctrl-C stops")
-	var broken error
-	select {
-	case <-c.Context().Done():
-	case broken = <-clients.failed:
-	}
+	tellManager(c, "READY=1")
+	broken := clients.wait(c, hangups)
+	tellManager(c, "STOPPING=1")
 	adm.drain()
 	doc := serveDoc{NodeID: st.NodeID, Ran: time.Since(began)}
 	if err := errors.Join(broken, clients.end(), s.drain(&doc)); err != nil {

@@ -34,7 +34,8 @@ func listenFlags() []ucli.Flag {
 type redisServer struct {
 	*resp.Server
 	certs  *certificates // nil: no TLS
-	failed chan error    // a listener that broke
+	users  *resp.Users
+	failed chan error // a listener that broke
 }
 
 // listen opens what the flags ask for, and begins to serve.
@@ -43,7 +44,7 @@ func listen(c *cli.Call, s *session) (_ *redisServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &redisServer{failed: make(chan error, 2)}
+	out := &redisServer{users: users, failed: make(chan error, 2)}
 	if out.certs, err = loadCertificates(c); err != nil {
 		return nil, err
 	}

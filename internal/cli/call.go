@@ -25,6 +25,7 @@ type Call struct {
 	Log    *slog.Logger
 	JSON   bool
 
+	level    logLevel
 	mode     string
 	progress *Progress
 }
@@ -38,11 +39,14 @@ func (s *session) call(ctx context.Context, v *Verb, uc *ucli.Context) (*Call, e
 		flags: uc, s: s, Stdin: s.stdin, Stdout: s.stdout, Stderr: s.stderr,
 		JSON: uc.Bool("json"), mode: uc.String("progress"),
 	}
-	log, err := newLogger(s.stderr, uc.String("log-level"), uc.String("log-format"))
+	if err := c.level.set(uc.String("log-level")); err != nil {
+		return nil, err
+	}
+	log, err := newLogger(s.stderr, &c.level.LevelVar, uc.String("log-format"))
 	if err != nil {
 		return nil, err
 	}
-	c.Log = log
+	c.Log, c.level.usual = log, v.logLevel()
 	switch c.mode {
 	case "auto", "bar", "json", "none":
 		return c, nil
@@ -50,12 +54,8 @@ func (s *session) call(ctx context.Context, v *Verb, uc *ucli.Context) (*Call, e
 	return nil, Usagef("--progress is %q, want auto, bar, json or none", c.mode)
 }
 
-func newLogger(w io.Writer, level, format string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, Usagef("--log-level is %q, want debug, info, warn or error", level)
-	}
-	o := &slog.HandlerOptions{Level: l}
+func newLogger(w io.Writer, level slog.Leveler, format string) (*slog.Logger, error) {
+	o := &slog.HandlerOptions{Level: level}
 	switch format {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, o)), nil

@@ -28,18 +28,21 @@ func (v *Verb) flags() []ucli.Flag {
 	if v.Run == nil || findFlag(v.Flags, "json") != nil {
 		return v.Flags
 	}
-	level := v.LogLevel
-	if level == "" {
-		level = "warn"
-	}
 	v.Flags = append(slices.Clip(v.Flags),
 		&ucli.BoolFlag{Name: "json", Category: sharedFlags, Usage: "write one JSON document to standard output"},
 		&ucli.StringFlag{Name: "config", Category: sharedFlags, Usage: "read flags from a YAML `FILE`"},
 		&ucli.StringFlag{Name: "progress", Category: sharedFlags, Value: "auto", Usage: "`auto`, bar, json or none, on standard error"},
-		&ucli.StringFlag{Name: "log-level", Category: sharedFlags, Value: level, Usage: "`debug`, info, warn or error"},
+		&ucli.StringFlag{Name: "log-level", Category: sharedFlags, Value: v.logLevel(), Usage: "`debug`, info, warn or error"},
 		&ucli.StringFlag{Name: "log-format", Category: sharedFlags, Value: "text", Usage: "`text` or json"},
 	)
 	return v.Flags
+}
+
+func (v *Verb) logLevel() string {
+	if v.LogLevel == "" {
+		return "warn"
+	}
+	return v.LogLevel
 }
 
 const sharedFlags = "Every command"
