@@ -37,6 +37,7 @@ type core struct {
 	idem     map[string]stagedOutcome // of requests in open, queue and pending
 	sweep    sweep
 	waiters  []applyWaiter
+	tx       Tx // of the update that runs; one at a time
 
 	stopped atomic.Bool // by Stop: it answers no more cuts
 }

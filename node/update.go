@@ -162,16 +162,18 @@ func (db *DB) updateRequest(key []byte, o *WriteOptions, fn func(*Tx) error) (*r
 
 func (c *core) evalUpdate(f *flight, r *request) error {
 	r.refused = nil // of an earlier try
-	tx := Tx{core: c, f: f, r: r, muts: r.muts[:0]}
+	tx := &c.tx
+	tx.core, tx.f, tx.r, tx.muts = c, f, r, r.muts[:0]
 	tx.probe.core, tx.probe.shard, tx.probe.tenant = c, r.shard, r.tenant
-	err := r.fn(&tx)
+	err := r.fn(tx)
 	r.muts = tx.muts
-	if err != nil || len(tx.muts) == 0 {
+	tx.f, tx.r, tx.muts, tx.probe.shard, tx.probe.key = nil, nil, nil, nil, nil
+	if err != nil || len(r.muts) == 0 {
 		r.refused = err
 		return c.unchanged(f, r, 0)
 	}
-	if len(tx.muts) == 1 {
-		return c.oneChange(f, r, &tx.muts[0])
+	if len(r.muts) == 1 {
+		return c.oneChange(f, r, &r.muts[0])
 	}
 	return c.evalBatch(f, r)
 }

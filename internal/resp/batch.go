@@ -9,13 +9,24 @@ import (
 	"github.com/nodedb-go/nodedb/wal"
 )
 
-// batchMax bounds the answers that wait for each other.
-const batchMax = 1024
+// Limits of what waits for each other in one batch. Answers of reads can be as large
+// as a value each, and nobody knows before the core has run them.
+const (
+	batchMax      = 1024
+	batchReadsMax = 32
+	batchBytesMax = 1 << 20 // of arguments and of answers that are there
+)
 
 // batch is what a pipeline has under way: answers in the order of the requests.
 type batch struct {
 	waiting []*pending
 	busy    map[uint16]bool // vshards with updates under way
+	reads   int             // that run as updates
+	bytes   int
+}
+
+func (b *batch) full() bool {
+	return len(b.waiting) >= batchMax || b.reads >= batchReadsMax || b.bytes >= batchBytesMax
 }
 
 // pending is one answer. An update that the connection gave up still writes to it,
@@ -25,12 +36,16 @@ type pending struct {
 	parts []*part
 	merge merge
 	done  []byte // the answer, when it has no parts
+	one   part   // the only part of most
+	list  [1]*part
 }
 
 // part is the share of one vshard in an answer.
 type part struct {
+	cmd   *command
+	call  call
 	out   reply
-	sum   int64
+	small [16]byte // backs most answers
 	fn    func(*node.Tx) error
 	key   []byte
 	under node.Updating
@@ -43,6 +58,13 @@ func (b *batch) add(proto int) *pending {
 	p := &pending{proto: proto}
 	b.waiting = append(b.waiting, p)
 	return p
+}
+
+// run is one run of the part on its core; an earlier one may have come to nothing.
+func (v *part) run(tx *node.Tx) error {
+	v.out.b = v.small[:0]
+	v.call = call{args: v.call.args, v: tx, now: tx.Now().UnixMilli(), out: &v.out}
+	return v.cmd.run(&v.call)
 }
 
 // answer makes the answer of a request that waits only for its turn.
@@ -70,17 +92,21 @@ func (c *conn) keyed(cmd *command, args [][]byte) {
 		return
 	}
 	if cmd.where == forRead && !c.underWay(keys) {
-		c.now(func(out *reply) error {
-			r := call{args: args, v: reading{c.db, c.ctx}, now: c.s.now(), out: out}
-			err := cmd.run(&r)
-			if err == nil && cmd.merge == mergeSum {
-				out.int(r.sum)
-			}
-			return err
-		})
+		c.now(func(out *reply) error { return c.read(cmd, args, out) })
 		return
 	}
 	c.update(cmd, args, keys)
+}
+
+// read runs a command over what is applied.
+func (c *conn) read(cmd *command, args [][]byte, out *reply) error {
+	c.call = call{args: args, v: reading{c}, now: c.s.now(), out: out}
+	err := cmd.run(&c.call)
+	if err == nil && cmd.merge == mergeSum {
+		out.int(c.call.sum)
+	}
+	c.call = call{}
+	return err
 }
 
 // underWay tells whether a vshard of the keys has updates under way.
@@ -98,7 +124,7 @@ func (c *conn) underWay(keys [][]byte) bool {
 
 // update starts the update of a command, or those of its parts.
 func (c *conn) update(cmd *command, args, keys [][]byte) {
-	groups := [][][]byte{args}
+	var groups [][][]byte // when there are several
 	home := c.db.VShard(keys[0])
 	for _, k := range keys[1:] {
 		if c.db.VShard(k) == home {
@@ -120,30 +146,28 @@ func (c *conn) update(cmd *command, args, keys [][]byte) {
 	}
 	p := c.batch.add(c.proto)
 	p.merge = cmd.merge
-	for _, g := range groups {
-		key := keys[0]
-		if len(groups) > 1 {
-			key = g[cmd.keys.first]
-		}
-		c.start(p, key, func(v *part, tx *node.Tx) error {
-			r := call{args: g, v: tx, now: tx.Now().UnixMilli(), out: &v.out}
-			err := cmd.run(&r)
-			v.sum = r.sum
-			return err
-		})
+	if groups == nil {
+		p.parts = p.list[:0]
+		c.start(p, &p.one, cmd, args, keys[0])
 	}
-	if c.batch.len() >= batchMax {
-		_ = c.settle() // again before the next read, which ends the connection
+	for _, g := range groups {
+		c.start(p, &part{}, cmd, g, g[cmd.keys.first])
+	}
+	if cmd.where == forRead {
+		c.batch.reads++
+	}
+	for _, a := range args {
+		c.batch.bytes += len(a)
+	}
+	if c.batch.full() {
+		_ = c.settle() // again before the next request, which ends the connection
 	}
 }
 
 // start starts one update of an answer.
-func (c *conn) start(p *pending, key []byte, run func(v *part, tx *node.Tx) error) {
-	v := &part{out: reply{proto: p.proto}, key: key}
-	v.fn = func(tx *node.Tx) error {
-		v.out.b = v.out.b[:0] // of an earlier try
-		return run(v, tx)
-	}
+func (c *conn) start(p *pending, v *part, cmd *command, args [][]byte, key []byte) {
+	v.cmd, v.key, v.out.proto, v.call.args = cmd, key, p.proto, args
+	v.fn = v.run
 	p.parts = append(p.parts, v)
 	if v.under, v.err = c.db.StartUpdate(c.ctx, key, c.writeOptions(), v.fn); v.err != nil {
 		return
@@ -175,10 +199,17 @@ func (c *conn) settle() error {
 		if lost == nil && len(c.out) >= flushFrom {
 			lost = c.flush()
 		}
+		if lost != nil {
+			c.out = c.out[:0] // nobody takes it
+		}
 	}
 	clear(c.batch.waiting)
 	c.batch.waiting = c.batch.waiting[:0]
 	clear(c.batch.busy)
+	c.batch.reads, c.batch.bytes = 0, 0
+	if c.lost == nil {
+		c.lost = lost
+	}
 	return lost
 }
 
@@ -197,7 +228,7 @@ func (c *conn) answer(p *pending, alone bool) error {
 			return context.Cause(c.ctx)
 		}
 		c.last = max(c.last, lsn)
-		sum += v.sum
+		sum += v.call.sum
 		if failed == nil {
 			failed = err
 		}
@@ -234,12 +265,9 @@ func (c *conn) await(v *part, alone bool) (wal.LSN, error) {
 }
 
 // reading is the view of a read: what is applied.
-type reading struct {
-	db  *node.DB
-	ctx context.Context
-}
+type reading struct{ c *conn }
 
-func (r reading) Get(key []byte) (node.Entry, error) { return r.db.Lookup(r.ctx, key) }
+func (r reading) Get(key []byte) (node.Entry, error) { return r.c.db.Lookup(r.c.ctx, key) }
 
 func (reading) PutMillis([]byte, []byte, int64) error { panic("resp: a read writes") }
 

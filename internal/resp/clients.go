@@ -16,9 +16,9 @@ type shared struct {
 	since atomic.Int64           // ns since 1970 when it began to wait; 0: it works
 }
 
-func (s *shared) idle()               { s.since.Store(time.Now().UnixNano()) }
-func (s *shared) busy()               { s.since.Store(0) }
-func (s *shared) command(name string) { s.last.Store(&name) }
+func (s *shared) idle()                { s.since.Store(time.Now().UnixNano()) }
+func (s *shared) busy()                { s.since.Store(0) }
+func (s *shared) command(name *string) { s.last.Store(name) }
 
 func clientCommand(c *conn, args [][]byte, out *reply) error {
 	word := strings.ToUpper(string(args[1]))

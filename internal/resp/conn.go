@@ -21,6 +21,10 @@ type conn struct {
 	r   requestReader
 	out []byte // answers that are not sent
 
+	call call  // of the read that runs
+	turn reply // the answer that is made at once
+	lost error // why the connection is over: an outcome is not known, or an answer was not taken
+
 	proto int
 	user  *User // nil: not authenticated
 	db    *node.DB
@@ -42,6 +46,7 @@ type conn struct {
 const (
 	readBuffer   = 16 << 10
 	flushFrom    = 64 << 10 // answers are sent from this size on
+	writeStep    = 1 << 20  // that a client must take within the time limit
 	writeTimeout = 30 * time.Second
 )
 
@@ -82,7 +87,7 @@ func (s source) Read(p []byte) (int, error) {
 // serve answers requests until the client goes, breaks the protocol, or the server
 // ends.
 func (c *conn) serve() error {
-	for !c.quit {
+	for !c.quit && c.lost == nil {
 		args, err := c.r.next()
 		if err != nil {
 			return c.end(err)
@@ -122,7 +127,7 @@ func (c *conn) do(args [][]byte) {
 		c.now(func(*reply) error { return err })
 		return
 	}
-	c.seen.command(cmd.name)
+	c.seen.command(&cmd.name)
 	switch {
 	case c.multi != nil && !cmd.unqueued:
 		c.now(func(out *reply) error { return c.multi.queue(cmd, args, out) })
@@ -141,33 +146,48 @@ func (c *conn) now(answer func(out *reply) error) {
 	if c.batch.len() > 0 {
 		p := c.batch.add(c.proto)
 		p.answer(answer)
+		if c.batch.bytes += len(p.done); c.batch.full() {
+			_ = c.settle() // noted in lost
+		}
 		return
 	}
-	out := reply{b: c.out, proto: c.proto}
+	out := &c.turn
+	out.b, out.proto = c.out, c.proto
 	at := len(out.b)
-	if err := answer(&out); err != nil {
+	if err := answer(out); err != nil {
 		c.s.metrics.errors.Add(1)
 		out.b = out.b[:at]
 		out.fail(err)
 	}
-	c.out = out.b
+	c.out, out.b = out.b, nil
+	if len(c.out) >= flushFrom {
+		_ = c.flush() // noted in lost
+	}
 }
 
 // flush sends the answers. A client that takes none for a while is given up.
 func (c *conn) flush() error {
-	if len(c.out) == 0 {
-		return nil
+	if c.lost != nil {
+		return c.lost
 	}
-	if err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
+	for left := c.out; len(left) > 0; {
+		if err := c.net.SetWriteDeadline(time.Now().Add(c.s.writeTimeout)); err != nil {
+			c.lost = err
+			return err
+		}
+		n, err := c.net.Write(left[:min(len(left), writeStep)])
+		c.s.metrics.out.Add(int64(n))
+		if err != nil {
+			c.lost = err
+			return err
+		}
+		left = left[n:]
 	}
-	n, err := c.net.Write(c.out)
-	c.s.metrics.out.Add(int64(n))
 	if cap(c.out) > 4*flushFrom {
 		c.out = nil
 	}
 	c.out = c.out[:0]
-	return err
+	return nil
 }
 
 // become makes a user of the client.

@@ -25,7 +25,20 @@ func (e protocolError) Error() string { return "Protocol error: " + string(e) }
 type requestReader struct {
 	r   *bufio.Reader
 	lim limits
+
+	// What small requests are cut from. A piece that is given away is never used
+	// again.
+	bytes []byte
+	heads [][]byte
 }
+
+// Requests share an allocation up to these sizes.
+const (
+	sharedBytes = 2 << 10
+	sharedArg   = 256
+	sharedHeads = 48
+	sharedArgs  = 8
+)
 
 // growStep is how much is asked for before the bytes are there.
 const growStep = 64 << 10
@@ -47,7 +60,7 @@ func (r *requestReader) next() ([][]byte, error) {
 	if err != nil || n <= 0 {
 		return nil, err
 	}
-	args := make([][]byte, 0, min(n, 64))
+	args := r.list(n)
 	for left := r.lim.total; len(args) < n; {
 		c, err := r.r.ReadByte()
 		if err != nil {
@@ -73,9 +86,35 @@ func (r *requestReader) next() ([][]byte, error) {
 	return args, nil
 }
 
+// list is room for n arguments, or for the first of them.
+func (r *requestReader) list(n int) [][]byte {
+	if n > sharedArgs {
+		return make([][]byte, 0, min(n, 64))
+	}
+	if len(r.heads) < n {
+		r.heads = make([][]byte, sharedHeads)
+	}
+	out := r.heads[:0:n]
+	r.heads = r.heads[n:]
+	return out
+}
+
+// room is an empty slice for size bytes, or for the first of them.
+func (r *requestReader) room(size int) []byte {
+	if size > sharedArg {
+		return make([]byte, 0, min(size, growStep))
+	}
+	if len(r.bytes) < size {
+		r.bytes = make([]byte, sharedBytes)
+	}
+	out := r.bytes[:0:size]
+	r.bytes = r.bytes[size:]
+	return out
+}
+
 // bulk reads size bytes and the end of the line behind them.
 func (r *requestReader) bulk(size int) ([]byte, error) {
-	out := make([]byte, 0, min(size, growStep))
+	out := r.room(size)
 	for len(out) < size {
 		if len(out) == cap(out) {
 			grown := make([]byte, len(out), min(size, 2*cap(out)))
@@ -88,11 +127,15 @@ func (r *requestReader) bulk(size int) ([]byte, error) {
 			return nil, err
 		}
 	}
-	var end [2]byte
-	if _, err := io.ReadFull(r.r, end[:]); err != nil {
+	cr, err := r.r.ReadByte()
+	if err != nil {
 		return nil, err
 	}
-	if end != [2]byte{'\r', '\n'} {
+	lf, err := r.r.ReadByte()
+	if err != nil {
+		return nil, err
+	}
+	if cr != '\r' || lf != '\n' {
 		return nil, protocolError("a bulk string does not end where its length says")
 	}
 	return out, nil

@@ -39,13 +39,15 @@ const (
 
 // Server serves one node to any number of clients.
 type Server struct {
-	opts     Options
-	limits   limits
-	metrics  Metrics
-	began    time.Time
-	commands map[string]*command
-	cursors  cursors
-	guard    guard
+	opts         Options
+	limits       limits
+	writeTimeout time.Duration
+	refusing     chan struct{} // a token for each client that is being refused
+	metrics      Metrics
+	began        time.Time
+	commands     map[string]*command
+	cursors      cursors
+	guard        guard
 
 	draining atomic.Bool // by Shutdown, under mu
 
@@ -77,7 +79,8 @@ func New(o Options) *Server {
 	if o.Users == nil {
 		o.Users = Everybody()
 	}
-	s := &Server{opts: o, limits: limits{argsMax, argBytesMax, totalBytesMax, lineBytesMax}, began: time.Now(), commands: table(),
+	s := &Server{opts: o, limits: limits{argsMax, argBytesMax, totalBytesMax, lineBytesMax},
+		writeTimeout: writeTimeout, refusing: make(chan struct{}, refusingMax), began: time.Now(), commands: table(),
 		listeners: make(map[net.Listener]bool), conns: make(map[uint64]*conn)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
@@ -140,11 +143,28 @@ func (s *Server) accept(nc net.Conn) {
 	}()
 }
 
-// refuse tells a client that it is one too many, without waiting for it.
+// Clients that are told that they are one too many, at the same time; more are only
+// closed.
+const (
+	refusingMax   = 64
+	refuseTimeout = 100 * time.Millisecond
+)
+
+// refuse tells a client that it is one too many. The accepting goroutine does not
+// wait for it: over TLS the client must say hello first.
 func (s *Server) refuse(nc net.Conn) {
-	_ = nc.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)) // as good as it goes
-	_, _ = nc.Write([]byte("-ERR max number of clients reached\r\n"))
-	_ = nc.Close()
+	select {
+	case s.refusing <- struct{}{}:
+	default:
+		_ = nc.Close()
+		return
+	}
+	s.wg.Go(func() {
+		defer func() { <-s.refusing }()
+		_ = nc.SetDeadline(time.Now().Add(refuseTimeout)) // as good as it goes
+		_, _ = nc.Write([]byte("-ERR max number of clients reached\r\n"))
+		_ = nc.Close()
+	})
 }
 
 func (s *Server) forget(c *conn) {

@@ -19,6 +19,7 @@ func TestStrings(t *testing.T) {
 		[2]string{`SET k x EX 1 PX 1`, "-ERR syntax error"}, [2]string{`SET k x EX 0`, "-ERR invalid expire time in 'set' command"},
 		[2]string{`SETNX k y`, "0"}, [2]string{`SETEX k 10 z`, "OK"}, [2]string{`GETEX k PERSIST`, "z"}, [2]string{`TTL k`, "-1"},
 		[2]string{`APPEND k abc`, "4"}, [2]string{`STRLEN k`, "4"}, [2]string{`GETRANGE k 1 -2`, "ab"}, [2]string{`SETRANGE k 6 x`, "7"},
+		[2]string{`SETRANGE k 9223372036854775807 x`, string("-" + errTooLong)},
 		[2]string{`GET k`, "zabc\x00\x00x"}, [2]string{`GETDEL k`, "zabc\x00\x00x"}, [2]string{`GET k`, "nil"},
 		[2]string{`MSET a 1 b 2 c 3`, "OK"}, [2]string{`MGET a b x c`, "[1 2 nil 3]"}, [2]string{`MSET a`, "-ERR wrong number of arguments for 'mset' command"},
 		[2]string{`MSETNX {t}1 1 {t}2 2`, "1"}, [2]string{`MSETNX {t}2 2 {t}3 3`, "0"}, [2]string{`GET {t}3`, "nil"},

@@ -326,7 +326,7 @@ func setRange(c *call) error {
 		return nil
 	}
 	end := n[0] + int64(len(patch))
-	if end > argBytesMax {
+	if n[0] > argBytesMax || end > argBytesMax { // their sum may not fit a number
 		return errTooLong
 	}
 	whole := make([]byte, max(int(end), len(it.data)))

@@ -10,6 +10,7 @@ import (
 // transaction is what MULTI gathers.
 type transaction struct {
 	steps  []step
+	bytes  int  // of their arguments
 	broken bool // a command was refused: EXEC will be, too
 }
 
@@ -58,7 +59,10 @@ func transactionCommands() []command {
 }
 
 func (t *transaction) queue(cmd *command, args [][]byte, out *reply) error {
-	if len(t.steps) == stepsMax {
+	for _, a := range args {
+		t.bytes += len(a)
+	}
+	if len(t.steps) == stepsMax || t.bytes > totalBytesMax {
 		t.broken = true
 		return redisError("ERR too many commands in one transaction")
 	}
@@ -124,6 +128,9 @@ func exec(c *conn, _ [][]byte, out *reply) error {
 				continue
 			}
 			s.run(tx, &inside)
+			if len(inside.b) > replyMax {
+				return redisError("ERR the answers of the transaction are larger than 256 MiB")
+			}
 		}
 		return nil
 	})
