@@ -67,17 +67,23 @@ func (r *rig) path(parts ...string) string {
 
 // background starts a server; stop interrupts it and waits.
 func (r *rig) background(env []string, log, name string, args ...string) (stop func() error, err error) {
+	_, stop, err = r.start(env, log, name, args...)
+	return stop, err
+}
+
+// start is background for who asks the kernel about the process.
+func (r *rig) start(env []string, log, name string, args ...string) (cmd *exec.Cmd, stop func() error, err error) {
 	out, err := os.Create(log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	cmd := exec.Command(name, args...)
+	cmd = exec.Command(name, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = environment(env...), out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return nil, nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	return func() error {
+	return cmd, func() error {
 		defer func() { _ = out.Close() }()
 		if err := cmd.Process.Signal(os.Interrupt); err != nil {
 			return err

@@ -44,9 +44,9 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	compare, ok := map[string]func(context.Context, *rig) error{"litestream": litestream, "pgbackrest": pgbackrest, "minio": minio}[flags.Arg(0)]
+	compare, ok := map[string]func(context.Context, *rig) error{"litestream": litestream, "pgbackrest": pgbackrest, "minio": minio, "redis": redis}[flags.Arg(0)]
 	if !ok || flags.NArg() != 1 {
-		return errors.New("name one: litestream, pgbackrest or minio")
+		return errors.New("name one: litestream, pgbackrest, minio or redis")
 	}
 	r := &rig{changes: *changes, pairs: *pairs, times: map[string][]time.Duration{}}
 	if r.dir, err = os.MkdirTemp(*dir, "nodedb-peers-"); err != nil {
@@ -102,6 +102,9 @@ func (r *rig) print(rows ...row) error {
 }
 
 func (x row) cell(d time.Duration) string {
+	if x.work == 0 { // a latency
+		return d.Round(10 * time.Microsecond).String()
+	}
 	return fmt.Sprintf("%s (%.3g %s/s)", d.Round(time.Millisecond), x.work/d.Seconds(), x.unit)
 }
 
