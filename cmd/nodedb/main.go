@@ -22,9 +22,9 @@ window, 5 gap, 6 store unreachable, 7 fenced, 8 cold storage.`,
 		Verbs: []*cli.Verb{
 			demoVerb(), demoWriterVerb(), serveVerb(),
 			putVerb(), getVerb(), delVerb(), incrVerb(), scanVerb(), loadVerb(), exportVerb(),
-			checkpointVerb(), backupVerb(), restorePointVerb(), digestVerb(), statusVerb(),
+			checkpointVerb(), backupVerb(), restorePointVerb(), digestVerb(), statusVerb(), topVerb(),
 			walVerb(), archiveVerb(), catalogVerb(), benchVerb(),
-			cli.CompletionVerb("nodedb"),
+			cli.CompletionVerb("nodedb"), manualVerb(),
 		},
 	}
 }
