@@ -172,17 +172,30 @@ func TestCollections_Own(t *testing.T) {
 	if got := c.do("SUNION", "{a}s", "k0", "k1", "k2"); got != "[m n]" {
 		t.Errorf("a union over several vshards is %s", got)
 	}
-	// More than a value can hold, or a collection may: refused, and nothing changes.
+	c.script([2]string{`ZADD z GT INCR 0 a`, "nil"}, [2]string{`ZADD z LT INCR 0 a`, "nil"})
+	if err := (&collection{kind: kindList, elems: make([]element, elementsMax+1)}).write(nil); err != errElements { //nolint:errorlint // it is not wrapped
+		t.Errorf("too many elements: %v", err)
+	}
+}
+
+// More than a value can hold is refused, and nothing changes.
+func TestCollections_TooLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("moves 50 MiB")
+	}
+	c := serve(t, Options{}).client()
 	big := strings.Repeat("x", 9<<20)
-	c.script([2]string{`HSET h f v`, "1"})
 	if got := c.do("HSET", "h", "a", big); got != "1" {
 		t.Fatalf("%.80s", got)
 	}
 	if got := c.do("HSET", "h", "b", big); got != "-"+string(errTooLong) {
 		t.Fatalf("%.80s", got)
 	}
-	c.script([2]string{`HKEYS h`, "[a f]"})
-	if err := (&collection{kind: kindList, elems: make([]element, elementsMax+1)}).write(nil); err != errElements { //nolint:errorlint // it is not wrapped
-		t.Errorf("too many elements: %v", err)
+	c.script([2]string{`HKEYS h`, "[a]"})
+	// Half of a move is taken back, also within a transaction.
+	if got := c.do("RPUSH", "{a}src", big) + c.do("RPUSH", "{a}dst", big); got != "11" {
+		t.Fatalf("%.80s", got)
 	}
+	c.script([2]string{`LMOVE {a}src {a}dst LEFT LEFT`, "-" + string(errTooLong)}, [2]string{`MULTI`, "OK"}, [2]string{`LMOVE {a}src {a}dst LEFT LEFT`, "QUEUED"},
+		[2]string{`EXEC`, "[-" + string(errTooLong) + "]"}, [2]string{`LLEN {a}src`, "1"}, [2]string{`LLEN {a}dst`, "1"})
 }
