@@ -49,7 +49,7 @@ func listen(c *cli.Call, s *session) (_ *redisServer, err error) {
 		return nil, err
 	}
 	out.Server = resp.New(resp.Options{Node: s.Node, Version: cli.BuildVersion("nodedb").Version, Logger: c.Log, Users: users,
-		MaxClients: c.Int("max-clients"), IdleTimeout: c.Duration("client-timeout")})
+		MaxClients: c.Int("max-clients"), IdleTimeout: c.Duration("client-timeout"), At: past(c, s)})
 	var open []net.Listener
 	defer func() {
 		if err != nil {
