@@ -21,7 +21,7 @@ import (
 // adminFlags are where and to whom the admin server answers.
 func adminFlags() []ucli.Flag {
 	return []ucli.Flag{
-		&ucli.StringFlag{Name: "admin", Value: "127.0.0.1:6381", Usage: "serve health, metrics and the API on `HOST:PORT`; port 0 takes a free one, off serves none"},
+		&ucli.StringFlag{Name: "admin", Value: "127.0.0.1:6381", Usage: "serve health, metrics, the API and the web page on `HOST:PORT`; port 0 takes a free one, off serves none"},
 		&ucli.StringFlag{Name: "admin-token-file", Usage: "`FILE` whose first line is the token that admin requests must carry (default: this machine may read, nobody may change)"},
 		&ucli.BoolFlag{Name: "admin-tls", Usage: "--admin speaks TLS with --tls-cert and --tls-key"},
 		&ucli.DurationFlag{Name: "ready-lag", Value: admin.ReadyLagDefault, Usage: "how far the archive may be behind before /readyz says no; negative: any time"},

@@ -146,6 +146,7 @@ func (s *Server) table() map[string]route {
 		"/metrics": {http.MethodGet, forRead, s.metrics.serve, false},
 	}
 	s.apiRoutes(t)
+	s.pageRoutes(t)
 	profileRoutes(t)
 	return t
 }

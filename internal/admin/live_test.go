@@ -1,0 +1,95 @@
+package admin
+
+import (
+	"bufio"
+	"encoding/json"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nodedb-go/nodedb/node"
+)
+
+// A listener hears what happened in between; without one there is no ticker.
+func TestLive(t *testing.T) {
+	r := newRig(t, Options{Token: token}, node.Options{})
+	ticks, running := make(chan time.Time), make(chan bool, 2)
+	r.live.tick = func() (<-chan time.Time, func()) {
+		running <- true
+		return ticks, func() { running <- false }
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- r.Serve(l) }()
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+"/api/live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withToken(q)
+	var transport http.Transport
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind := resp.Header.Get("Content-Type"); kind != "text/event-stream" {
+		t.Errorf("it is %s", kind)
+	}
+	<-running
+	lines := bufio.NewScanner(resp.Body)
+	beat := func() (b Beat) {
+		t.Helper()
+		ticks <- time.Now()
+		for lines.Scan() {
+			if doc, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				if err := json.Unmarshal([]byte(doc), &b); err != nil {
+					t.Fatal(err)
+				}
+				return b
+			}
+		}
+		t.Fatal("the stream ended: ", lines.Err())
+		return b
+	}
+	if b := beat(); b.Writes != 0 || b.P99 != 0 || !b.Ready {
+		t.Errorf("an idle second: %+v", b)
+	}
+	r.put("k")
+	if b := beat(); b.Writes <= 0 || b.P99 <= 0 || b.Syncs <= 0 || b.Durable != 1 || b.LagBytes <= 0 {
+		t.Errorf("a second with a write: %+v", b)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if <-running {
+		t.Error("a second ticker")
+	}
+	if n := r.live.listeners.Load(); n > 1 {
+		t.Errorf("%d listeners", n)
+	}
+	if err := r.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	var m [24]uint64
+	if got := quantile(&m, .99); got != 0 {
+		t.Errorf("of nothing: %g", got)
+	}
+	m[10], m[12] = 99, 1 // up to 1.024 ms, and one up to 4.096 ms
+	if got := quantile(&m, .5); got < .512 || got > 1.024 {
+		t.Errorf("p50 %g ms", got)
+	}
+	if got := quantile(&m, .999); got < 2.048 || got > 4.096 {
+		t.Errorf("p99.9 %g ms", got)
+	}
+}
