@@ -131,6 +131,22 @@ func (c *Call) Answer(doc any, text func(w io.Writer) error) error {
 	return text(c.Stdout)
 }
 
+// WriteLine is one of the results of a verb that goes on: doc with --json, as an
+// object in a line, or the line for people. Nothing waits in a buffer.
+func (c *Call) WriteLine(doc any, line string) error {
+	c.EndProgress()
+	if c.JSON {
+		c.s.answered = true
+		b, err := json.Marshal(doc)
+		if err != nil {
+			return fmt.Errorf("write JSON: %w", err)
+		}
+		line = string(b)
+	}
+	_, err := fmt.Fprintln(c.Stdout, line)
+	return err
+}
+
 // Notef tells people on standard error what happens.
 func (c *Call) Notef(format string, args ...any) {
 	fmt.Fprintf(c.Stderr, format+"\n", args...)

@@ -8,17 +8,18 @@ import (
 	"strings"
 )
 
-// change is what an event says of one object.
-type change struct {
-	bucket, key string
-	size        int64
-	created     bool
+// Change is what an event says of one object.
+type Change struct {
+	Bucket  string // empty: of no matter
+	Key     string // whole, and plain
+	Size    int64
+	Created bool
 }
 
-const (
-	bodyBytesMax   = 1 << 20
-	bodyRecordsMax = 1024
-)
+// EventBytesMax is the size of the largest event that is read.
+const EventBytesMax = 1 << 20
+
+const bodyRecordsMax = 1024
 
 // body has the fields of every form of message.
 type body struct {
@@ -46,9 +47,9 @@ type eventObject struct {
 var errNoEvent = errors.New("it is no event of a store")
 
 // decodeBody reads a message; none for a test event.
-func decodeBody(text string) ([]change, error) {
-	if len(text) > bodyBytesMax {
-		return nil, fmt.Errorf("it has %d bytes, at most %d are read", len(text), bodyBytesMax)
+func decodeBody(text string) ([]Change, error) {
+	if len(text) > EventBytesMax {
+		return nil, fmt.Errorf("it has %d bytes, at most %d are read", len(text), EventBytesMax)
 	}
 	var b body
 	if err := json.Unmarshal([]byte(text), &b); err != nil {
@@ -59,20 +60,20 @@ func decodeBody(text string) ([]change, error) {
 		return nil, nil
 	case b.Source == "aws.s3" && b.Detail.Object.Key != "":
 		d := &b.Detail
-		return []change{{d.Bucket.Name, d.Object.Key, d.Object.Size, b.DetailType == "Object Created"}}, nil
+		return []Change{{d.Bucket.Name, d.Object.Key, d.Object.Size, b.DetailType == "Object Created"}}, nil
 	case len(b.Records) == 0:
 		return nil, errNoEvent
 	case len(b.Records) > bodyRecordsMax:
 		return nil, fmt.Errorf("it has %d records, at most %d are read", len(b.Records), bodyRecordsMax)
 	}
-	var out []change
+	var out []Change
 	for _, r := range b.Records {
 		key, err := url.QueryUnescape(r.S3.Object.Key)
 		if err != nil || key == "" {
 			return nil, fmt.Errorf("%w: its key %.200q cannot be unescaped", errNoEvent, r.S3.Object.Key)
 		}
 		name := strings.TrimPrefix(r.EventName, "s3:")
-		out = append(out, change{r.S3.Bucket.Name, key, r.S3.Object.Size, strings.HasPrefix(name, "ObjectCreated:")})
+		out = append(out, Change{r.S3.Bucket.Name, key, r.S3.Object.Size, strings.HasPrefix(name, "ObjectCreated:")})
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,7 +26,9 @@ func deadQueue(ctx context.Context, url string) (func(context.Context, *events.S
 	}
 	client := sqs.NewFromConfig(c)
 	text := func(s string) types.MessageAttributeValue {
-		return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(s[:min(len(s), reasonBytesMax)])}
+		// SQS refuses half a character.
+		cut := strings.ToValidUTF8(s[:min(len(s), reasonBytesMax)], "")
+		return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(cut)}
 	}
 	return func(ctx context.Context, m *events.SQSMessage, reason string) error {
 		_, err := client.SendMessage(ctx, &sqs.SendMessageInput{
