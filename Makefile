@@ -17,7 +17,7 @@ RACEPKGS := ./tpc/... ./wal/...
 # Nested modules keep heavy test and benchmark dependencies out of go.mod.
 NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod internal/servertest/go.mod))
 
-.PHONY: all build test race lint fuzz bench lambda lambda-check demo soak clean
+.PHONY: all build test race lint fuzz bench lambda lambda-check package demo soak clean
 
 all: build test
 
@@ -85,6 +85,17 @@ lambda:
 lambda-check: lambda
 	@set -e; sha256sum dist/lambda/*.zip > dist/lambda/sums; rm -r dist/lambda/*.zip dist/lambda/*/; \
 	$(MAKE) lambda >/dev/null; sha256sum -c dist/lambda/sums
+
+# nodedb and pitr-restore as .deb and .rpm, with the unit, the manual page and
+# completions.
+NFPM    := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
+VERSION ?= 0.0.0
+
+package: build
+	@mkdir -p dist/package
+	bin/nodedb manual > dist/package/nodedb.1
+	@set -e; for s in bash zsh fish; do bin/nodedb completion $$s > dist/package/nodedb.$$s; done
+	@set -ex; for p in deb rpm; do GOARCH=$$($(GO) env GOARCH) VERSION=$(VERSION) $(GO) run $(NFPM) package -f docs/deploy/nfpm.yaml -p $$p -t dist/; done
 
 demo:
 	CGO_ENABLED=0 $(GO) run ./cmd/nodedb demo
