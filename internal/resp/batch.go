@@ -47,6 +47,7 @@ type part struct {
 	out   reply
 	small [16]byte // backs most answers
 	fn    func(*node.Tx) error
+	view  counted
 	key   []byte
 	under node.Updating
 	err   error // of its start
@@ -63,7 +64,8 @@ func (b *batch) add(proto int) *pending {
 // run is one run of the part on its core; an earlier one may have come to nothing.
 func (v *part) run(tx *node.Tx) error {
 	v.out.b = v.small[:0]
-	v.call = call{args: v.call.args, v: tx, now: tx.Now().UnixMilli(), out: &v.out}
+	v.view.Tx = tx
+	v.call = call{args: v.call.args, v: &v.view, now: tx.Now().UnixMilli(), out: &v.out}
 	return v.cmd.run(&v.call)
 }
 
@@ -168,6 +170,7 @@ func (c *conn) update(cmd *command, args, keys [][]byte) {
 func (c *conn) start(p *pending, v *part, cmd *command, args [][]byte, key []byte) {
 	v.cmd, v.key, v.out.proto, v.call.args = cmd, key, p.proto, args
 	v.fn = v.run
+	v.view.creations, v.view.tenant = &c.s.creations, c.ten
 	p.parts = append(p.parts, v)
 	if v.under, v.err = c.db.StartUpdate(c.ctx, key, c.writeOptions(), v.fn); v.err != nil {
 		return

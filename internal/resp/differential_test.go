@@ -14,7 +14,7 @@ var differentialSeed = flag.Uint64("differential.seed", 1, "of the commands that
 var vocabulary = map[string][]string{
 	"@k": {"{t}k1", "{t}k2", "{t}k3"}, "@h": {"{t}h1", "{t}h2"}, "@l": {"{t}l1", "{t}l2"}, "@s": {"{t}s1", "{t}s2", "{t}s3"}, "@z": {"{t}z1", "{t}z2"},
 	"@q": {"{t}q"}, // its members have one score
-	"@w": {"{t}w"}, // is never removed: a watched key that came and went is no change here
+	"@w": {"{t}w"}, // is never removed, so that no other key of its counter makes it change
 	"@f": {"a", "b", "c", "d", "", "ee"},
 	"@v": {"5", "-3", "abc", "", "3.5", "9223372036854775807", " 1", "1e3", "a\r\nb", "0.1", "007", "a", "b"},
 	"@i": {"0", "1", "2", "-1", "-2", "3", "-100", "100", "x", "9223372036854775807"},

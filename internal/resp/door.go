@@ -112,10 +112,12 @@ func doorPut(c *conn, args [][]byte, out *reply) error {
 	}
 	if absent {
 		put, err := c.db.PutIfAbsent(c.ctx, args[1], args[2], o)
+		c.s.creations.of(c.ten, args[1]).Add(1)
 		out.bool(put)
 		return err
 	}
 	lsn, err := c.db.Put(c.ctx, args[1], args[2], o)
+	c.s.creations.of(c.ten, args[1]).Add(1)
 	c.last = max(c.last, lsn)
 	out.int(int64(lsn))
 	return err
@@ -148,6 +150,7 @@ func doorIncr(c *conn, args [][]byte, out *reply) error {
 		return err
 	}
 	sum, err := c.db.Increment(c.ctx, args[1], delta, o)
+	c.s.creations.of(c.ten, args[1]).Add(1)
 	out.int(sum)
 	return err
 }

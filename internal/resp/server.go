@@ -46,6 +46,7 @@ type Server struct {
 	metrics      Metrics
 	began        time.Time
 	commands     map[string]*command
+	creations    creations
 	cursors      cursors
 	guard        guard
 

@@ -113,6 +113,18 @@ func TestTransaction(t *testing.T) {
 	}
 }
 
+// A watched key that was not there, came, was read and went again has changed.
+func TestTransaction_CameAndWent(t *testing.T) {
+	r := serve(t, Options{})
+	a, b := r.client(), r.client()
+	a.script([2]string{`WATCH n`, "OK"})
+	b.script([2]string{`SET n x`, "OK"})
+	a.script([2]string{`GET n`, "x"})
+	b.script([2]string{`DEL n`, "1"})
+	a.script([2]string{`MULTI`, "OK"}, [2]string{`SET n y`, "QUEUED"}, [2]string{`EXEC`, "nil"}, [2]string{`GET n`, "nil"},
+		[2]string{`WATCH n`, "OK"}, [2]string{`MULTI`, "OK"}, [2]string{`SET n y`, "QUEUED"}, [2]string{`EXEC`, "[OK]"})
+}
+
 // Increments of many clients in transactions with WATCH are all there.
 func TestTransaction_Race(t *testing.T) {
 	const clients, each = 4, 25

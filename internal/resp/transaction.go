@@ -2,6 +2,7 @@ package resp
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/wal"
@@ -25,6 +26,9 @@ type watched struct {
 	ten uint32
 	key []byte
 	lsn wal.LSN // that set it; 0: it did not exist
+	// Of a key that did not exist: its counter, and what that was.
+	created *atomic.Uint64
+	count   uint64
 }
 
 // stepsMax bounds what a client makes the server keep.
@@ -76,14 +80,34 @@ func watch(c *conn, args [][]byte, out *reply) error {
 		return redisError("ERR WATCH inside MULTI is not allowed")
 	}
 	for _, key := range args[1:] {
-		e, err := c.db.Lookup(c.ctx, key)
-		if err != nil && !errors.Is(err, node.ErrNotFound) {
+		w, err := c.watched(key)
+		if err != nil {
 			return err
 		}
-		c.watch = append(c.watch, watched{c.db, c.ten, key, e.LSN})
+		c.watch = append(c.watch, w)
 	}
 	out.ok()
 	return nil
+}
+
+// watched notes what a key is. Of one that is not there nothing would be left if it
+// came and went, so what creates keys is counted; what was on its way before the
+// count was read is waited for.
+func (c *conn) watched(key []byte) (watched, error) {
+	w := watched{db: c.db, ten: c.ten, key: key, created: c.s.creations.of(c.ten, key)}
+	w.count = w.created.Load()
+	e, err := c.db.Lookup(c.ctx, key)
+	if errors.Is(err, node.ErrNotFound) {
+		if _, err := c.db.Update(c.ctx, key, nil, func(*node.Tx) error { return nil }); err != nil {
+			return w, err
+		}
+		e, err = c.db.Lookup(c.ctx, key)
+	}
+	if err != nil && !errors.Is(err, node.ErrNotFound) {
+		return w, err
+	}
+	w.lsn = e.LSN
+	return w, nil
 }
 
 // exec runs a transaction as one update of one vshard: nothing comes in between,
@@ -127,7 +151,7 @@ func exec(c *conn, _ [][]byte, out *reply) error {
 				t.onConn(c, s, &inside)
 				continue
 			}
-			s.run(tx, &inside)
+			s.run(&counted{tx, &c.s.creations, c.ten}, &inside)
 			if len(inside.b) > replyMax {
 				return redisError("ERR the answers of the transaction are larger than 256 MiB")
 			}
@@ -150,14 +174,14 @@ func exec(c *conn, _ [][]byte, out *reply) error {
 // that it is not applied.
 func (w *watched) changed(e node.Entry, err error) bool {
 	if err != nil {
-		return w.lsn != 0
+		return w.lsn != 0 || w.created.Load() != w.count
 	}
 	return e.LSN == 0 || e.LSN != w.lsn
 }
 
 // run is one command of a transaction: its error is its answer, and it leaves
 // nothing behind.
-func (s step) run(tx *node.Tx, out *reply) {
+func (s step) run(tx *counted, out *reply) {
 	at, changes := len(out.b), tx.Len()
 	r := call{args: s.args, v: tx, now: tx.Now().UnixMilli(), out: out}
 	err := s.cmd.checkPairs(s.args)
