@@ -83,15 +83,15 @@ func (c *Core) panicked(value any) {
 	}
 	c.phase, c.current = phaseNone, nil
 
+	trace := "" // read before the task is answered: then it is its owner's
+	if p.Task != nil {
+		trace = p.Task.Header().TraceID
+	}
 	if at != phaseRecovered && at != phaseStart && at != phaseStop {
 		c.recoveredDriver(p)
 	}
 	if at == phaseRun {
 		c.failTask(p.Task, p)
-	}
-	trace := ""
-	if p.Task != nil {
-		trace = p.Task.Header().TraceID
 	}
 	c.opts.Logger.Error("core recovered from a panic",
 		"id", p.ID, "core", c.id, "where", p.Where, "trace", trace, "panic", value, "stack", string(p.Stack))
