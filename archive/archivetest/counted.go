@@ -50,6 +50,15 @@ func (c *Counted) Requests() Requests {
 	return c.requests
 }
 
+// Take gives the requests since the last Take, or the beginning.
+func (c *Counted) Take() Requests {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := c.requests
+	c.requests = Requests{}
+	return out
+}
+
 // Listed are the prefixes that were listed, sorted.
 func (c *Counted) Listed() []string {
 	c.mu.Lock()

@@ -41,9 +41,9 @@ func TestCatchUp(t *testing.T) {
 	if sum.Segments != 3 || sum.Indexed != 2 || sum.Rows == 0 || len(sum.Problems) != 1 || sum.Problems[0].Key != a.Key(broken) {
 		t.Errorf("%+v", sum)
 	}
-	s.creates.Store(0)
+	s.Take()
 	again, err := index.CatchUp(t.Context(), a, options, nil)
-	if err != nil || again.Segments != 1 || again.Indexed != 0 || s.creates.Load() != 0 {
+	if err != nil || again.Segments != 1 || again.Indexed != 0 || s.Requests().Puts != 0 {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -74,7 +74,7 @@ func TestEncrypted(t *testing.T) {
 	k.Age = archive.Age{Recipients: to.ID(), MD5: archive.ShortSum{1}}
 	a, s := newArchive(t)
 	entry := putRaw(t, a, k, sealed.Bytes())
-	s.creates.Store(0)
+	s.Take()
 	opened := a.WithIdentities(archive.NewIdentities(id))
 	reveal := &index.Options{Decode: options.Decode, RevealEncrypted: true}
 	if _, err := index.Build(t.Context(), opened, entry, options); !errors.Is(err, index.ErrEncrypted) {
@@ -86,7 +86,7 @@ func TestEncrypted(t *testing.T) {
 	if sum, err := index.CatchUp(t.Context(), opened, options, nil); err != nil || sum.Encrypted != 1 || len(sum.Problems) != 0 {
 		t.Errorf("catch up: %+v, %v", sum, err)
 	}
-	if s.creates.Load() != 0 {
+	if s.Requests().Puts != 0 {
 		t.Fatal("an index was written")
 	}
 	b, err := index.Build(t.Context(), opened, entry, reveal)

@@ -102,7 +102,7 @@ func TestSameSegmentSameBytes(t *testing.T) {
 	}
 	a, s := newArchive(t)
 	entry := put(t, a, keyOf(seg), data)
-	s.creates.Store(0)
+	s.Take()
 	errs := make(chan error, 4)
 	for range cap(errs) {
 		go func() {
@@ -115,10 +115,10 @@ func TestSameSegmentSameBytes(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	tried := s.creates.Load()
+	tried := s.Requests().Puts
 	again, err := index.Build(t.Context(), a, entry, options)
-	if err != nil || !again.Existed || s.creates.Load() != tried {
-		t.Errorf("again: %+v, %v; %d creates, want none", again, err, s.creates.Load()-tried)
+	if err != nil || !again.Existed || s.Requests().Puts != tried {
+		t.Errorf("again: %+v, %v; %d creates, want none", again, err, s.Requests().Puts-tried)
 	}
 	if !bytes.Equal(first, stored(t, a, again.Key)) {
 		t.Error("what is stored is another index")
@@ -181,10 +181,9 @@ func TestLookupReadsLittle(t *testing.T) {
 		t.Fatalf("%d rows are one row group", built.Rows)
 	}
 	e := archive.IndexEntry{IndexKey: built.Key, Object: archive.Object{Size: built.Bytes}}
-	look := func(tenant uint32, key []byte, rows []index.Row, readsMax, bytesMax int64) {
+	look := func(tenant uint32, key []byte, rows []index.Row, readsMax int, bytesMax int64) {
 		t.Helper()
-		s.reads.Store(0)
-		s.bytes.Store(0)
+		s.Take()
 		got, err := index.Lookup(t.Context(), a, e, tenant, key)
 		if err != nil {
 			t.Fatal(err)
@@ -192,9 +191,9 @@ func TestLookupReadsLittle(t *testing.T) {
 		if diff := cmp.Diff(rows, got); diff != "" {
 			t.Fatalf("Lookup of %q (-scan +index):\n%s", key, diff)
 		}
-		t.Logf("%d rows of %q: %d requests, %d bytes of %d (segment: %d)", len(rows), key, s.reads.Load(), s.bytes.Load(), built.Bytes, len(data))
-		if s.reads.Load() > readsMax || s.bytes.Load() > bytesMax {
-			t.Errorf("%d requests, %d bytes; want at most %d, %d", s.reads.Load(), s.bytes.Load(), readsMax, bytesMax)
+		t.Logf("%d rows of %q: %d requests, %d bytes of %d (segment: %d)", len(rows), key, s.Requests().Gets, s.Requests().BytesOut, built.Bytes, len(data))
+		if s.Requests().Gets > readsMax || s.Requests().BytesOut > bytesMax {
+			t.Errorf("%d requests, %d bytes; want at most %d, %d", s.Requests().Gets, s.Requests().BytesOut, readsMax, bytesMax)
 		}
 	}
 	all := want(t, data)
@@ -234,11 +233,11 @@ func TestBuildRefuses(t *testing.T) {
 	} {
 		a, s := newArchive(t)
 		entry := put(t, a, c.key, c.data)
-		s.creates.Store(0)
+		s.Take()
 		if _, err := index.Build(t.Context(), a, entry, options); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v; want %v", name, err, c.want)
 		}
-		if s.creates.Load() != 0 {
+		if s.Requests().Puts != 0 {
 			t.Errorf("%s: an index was written", name)
 		}
 	}

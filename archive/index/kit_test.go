@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -17,6 +16,7 @@ import (
 	_ "gocloud.dev/blob/memblob" // mem://
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/archive/archivetest"
 	"github.com/nodedb-go/nodedb/archive/index"
 	"github.com/nodedb-go/nodedb/node/engine/kv"
 	"github.com/nodedb-go/nodedb/wal"
@@ -247,45 +247,14 @@ func encode(t testing.TB, data []byte) []byte {
 	return out.Bytes()
 }
 
-// countingStore counts what is read and created.
-type countingStore struct {
-	archive.Store
-	reads, bytes, creates atomic.Int64
-}
-
-func (s *countingStore) ReadRange(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
-	s.reads.Add(1)
-	r, err := s.Store.ReadRange(ctx, key, off, n)
-	if err != nil {
-		return nil, err
-	}
-	return &countingBody{r, s}, nil
-}
-
-type countingBody struct {
-	io.ReadCloser
-	s *countingStore
-}
-
-func (b *countingBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.s.bytes.Add(int64(n))
-	return n, err
-}
-
-func (s *countingStore) Create(ctx context.Context, key string, body io.ReaderAt, size int64) error {
-	s.creates.Add(1)
-	return s.Store.Create(ctx, key, body, size)
-}
-
-func newArchive(t testing.TB) (*archive.Archive, *countingStore) {
+func newArchive(t testing.TB) (*archive.Archive, *archivetest.Counted) {
 	t.Helper()
 	s, _, err := archive.OpenStore(context.Background(), "mem://")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	counted := &countingStore{Store: s}
+	counted := archivetest.NewCounted(s)
 	a, err := archive.Open(counted, nodeID)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/archive/archivetest"
 	"github.com/nodedb-go/nodedb/archive/index"
 	"github.com/nodedb-go/nodedb/node/engine/kv"
 	"github.com/nodedb-go/nodedb/wal"
@@ -39,7 +40,7 @@ func history(t testing.TB, seed uint64, n int) map[archive.SegmentKey][]byte {
 }
 
 // indexed puts the segments and their indexes into an archive, in any order.
-func indexed(t testing.TB, segments map[archive.SegmentKey][]byte) (*archive.Archive, *countingStore) {
+func indexed(t testing.TB, segments map[archive.SegmentKey][]byte) (*archive.Archive, *archivetest.Counted) {
 	t.Helper()
 	a, s := newArchive(t)
 	for k, data := range segments {
@@ -112,8 +113,8 @@ func TestMergeIsRows(t *testing.T) {
 	if _, again := mergedObject(t, b); !bytes.Equal(object, again) {
 		t.Error("the same segments gave other bytes")
 	}
-	s.creates.Store(0)
-	if r := merge(t, a, tomorrow()); r.New != 0 || r.Existed != 0 || s.creates.Load() != 0 {
+	s.Take()
+	if r := merge(t, a, tomorrow()); r.New != 0 || r.Existed != 0 || s.Requests().Puts != 0 {
 		t.Errorf("again: %+v", r)
 	}
 	sameLookups(t, a, e, all)
@@ -242,13 +243,12 @@ func TestMergeGroups(t *testing.T) {
 		t.Fatalf("%d rows are one row group", r.Rows)
 	}
 	e, _ := mergedObject(t, a)
-	s.reads.Store(0)
-	s.bytes.Store(0)
+	s.Take()
 	got, err := index.LookupMerged(t.Context(), a, e, 0, keyName(7))
 	if err != nil {
 		t.Fatal(err)
 	}
-	reads, read := s.reads.Load(), s.bytes.Load()
+	reads, read := s.Requests().Gets, s.Requests().BytesOut
 	for k, data := range segments {
 		var rows []index.Row
 		for _, r := range want(t, data) {
