@@ -148,15 +148,24 @@ func (s *blobStore) ReadRange(ctx context.Context, key string, off, n int64) (io
 }
 
 func (s *blobStore) Stat(ctx context.Context, key string) (Object, error) {
+	a, err := s.attributes(ctx, key)
+	if err != nil {
+		return Object{}, err
+	}
+	return Object{Key: key, Size: a.Size, ModTime: a.ModTime, MD5: a.MD5, Class: classOf(a.As)}, nil
+}
+
+// attributes are what the store tells of an object; errors are those of Stat.
+func (s *blobStore) attributes(ctx context.Context, key string) (*blob.Attributes, error) {
 	if err := s.check(ctx, key); err != nil {
-		return Object{}, s.fail(ctx, "stat", key, err)
+		return nil, s.fail(ctx, "stat", key, err)
 	}
 	a, err := s.bucket.Attributes(ctx, s.prefix+key)
 	if err != nil {
-		return Object{}, s.notFound(ctx, "stat", key, err)
+		return nil, s.notFound(ctx, "stat", key, err)
 	}
 	s.seen.Store(true)
-	return Object{Key: key, Size: a.Size, ModTime: a.ModTime, MD5: a.MD5, Class: classOf(a.As)}, nil
+	return a, nil
 }
 
 // List reads pages, so memory does not grow with the store.

@@ -79,14 +79,10 @@ func (c StorageClass) Thawed() bool { return c != c.Kind() }
 
 // ThawOf implements [Thawer].
 func (s *blobStore) ThawOf(ctx context.Context, key string) (Thaw, error) {
-	if err := s.check(ctx, key); err != nil {
-		return Thaw{}, s.fail(ctx, "stat", key, err)
-	}
-	a, err := s.bucket.Attributes(ctx, s.prefix+key)
+	a, err := s.attributes(ctx, key)
 	if err != nil {
-		return Thaw{}, s.notFound(ctx, "stat", key, err)
+		return Thaw{}, err
 	}
-	s.seen.Store(true)
 	t := Thaw{State: Readable, Class: classOf(a.As)}
 	if t.Class.Cold() {
 		t.State = Frozen
