@@ -23,7 +23,7 @@ func prunedFor(ctx context.Context, archives []*archive.Archive, tl wal.Timeline
 	var base *PruneNote
 	var newest wal.LSN
 	for _, a := range archives {
-		log, err := readPruneLog(ctx, a)
+		log, err := anyPruneLog(ctx, a)
 		if err != nil {
 			return nil, err
 		}

@@ -2,7 +2,6 @@ package pitr
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/nodedb-go/nodedb/archive"
@@ -57,7 +56,9 @@ func Inspect(ctx context.Context, a *archive.Archive) (*Inspection, error) {
 		in.Timelines = append(in.Timelines, t)
 		in.disputed(h, b)
 	}
-	if err := in.tellPruned(ctx, a); err != nil {
+	// A log that cannot be read is no answer at all: nobody is to be woken for LSNs
+	// that may only have been pruned.
+	if err := tellPruned(ctx, []*archive.Archive{a}, in.Timelines, readPruneLog); err != nil {
 		return nil, err
 	}
 	return in, in.findEnd(ctx, src, h)
@@ -82,29 +83,6 @@ func (in *Inspection) disputed(h *history, b *branch) {
 		f := &in.Fenced[i]
 		f.From, f.To, f.Segments = min(f.From, from), max(f.To, s.last), f.Segments+1
 	}
-}
-
-// tellPruned moves what retention deleted out of what is missing. A log that is
-// damaged says nothing; one that cannot be read is no answer at all: nobody is to
-// be woken for LSNs that may only have been pruned.
-func (in *Inspection) tellPruned(ctx context.Context, a *archive.Archive) error {
-	if !slices.ContainsFunc(in.Timelines, func(t Timeline) bool { return len(t.Missing) > 0 }) {
-		return nil
-	}
-	log, err := archive.ReadPruneLog(ctx, a.Store(), a.NodeID())
-	if err != nil && !errors.Is(err, archive.ErrCorrupt) && !errors.Is(err, archive.ErrVersion) {
-		return err
-	}
-	p := make(prunedLSNs)
-	if err == nil {
-		for key := range log.Swept() {
-			p.add(key)
-		}
-	}
-	for i := range in.Timelines {
-		p.tell(&in.Timelines[i])
-	}
-	return nil
 }
 
 // findEnd looks for the newest position. Only the end of ctx is an error.

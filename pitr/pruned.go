@@ -55,15 +55,17 @@ func (p prunedLSNs) tell(t *Timeline) {
 	}
 }
 
-// tellPruned reads the prune logs when LSNs of a timeline are absent. A log that
-// cannot be read says nothing.
-func tellPruned(ctx context.Context, archives []*archive.Archive, timelines []Timeline) error {
+// pruneLogReader reads the prune log of an archive.
+type pruneLogReader func(ctx context.Context, a *archive.Archive) (*archive.PruneLog, error)
+
+// tellPruned reads the prune logs when LSNs of a timeline are absent.
+func tellPruned(ctx context.Context, archives []*archive.Archive, timelines []Timeline, read pruneLogReader) error {
 	if !slices.ContainsFunc(timelines, func(t Timeline) bool { return len(t.Missing) > 0 }) {
 		return nil
 	}
 	p := make(prunedLSNs)
 	for _, a := range archives {
-		log, err := readPruneLog(ctx, a)
+		log, err := read(ctx, a)
 		if err != nil {
 			return err
 		}
@@ -77,13 +79,22 @@ func tellPruned(ctx context.Context, archives []*archive.Archive, timelines []Ti
 	return nil
 }
 
-// readPruneLog answers with an empty log for one that cannot be read.
-func readPruneLog(ctx context.Context, a *archive.Archive) (*archive.PruneLog, error) {
-	log, err := archive.ReadPruneLog(ctx, a.Store(), a.NodeID())
+// anyPruneLog answers with an empty log for one that is damaged or cannot be read.
+func anyPruneLog(ctx context.Context, a *archive.Archive) (*archive.PruneLog, error) {
+	log, err := readPruneLog(ctx, a)
 	switch {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case errors.Is(err, archive.ErrCorrupt), errors.Is(err, archive.ErrVersion), archive.Retryable(err):
+	case archive.Retryable(err):
+		return &archive.PruneLog{NodeID: a.NodeID()}, nil
+	}
+	return log, err
+}
+
+// readPruneLog answers with an empty log for one that is damaged.
+func readPruneLog(ctx context.Context, a *archive.Archive) (*archive.PruneLog, error) {
+	log, err := archive.ReadPruneLog(ctx, a.Store(), a.NodeID())
+	if errors.Is(err, archive.ErrCorrupt) || errors.Is(err, archive.ErrVersion) {
 		return &archive.PruneLog{NodeID: a.NodeID()}, nil
 	}
 	return log, err

@@ -92,7 +92,7 @@ func Describe(ctx context.Context, archives []*archive.Archive) (*Description, e
 		}
 		out.Timelines = append(out.Timelines, t)
 	}
-	if err := tellPruned(ctx, archives, out.Timelines); err != nil {
+	if err := tellPruned(ctx, archives, out.Timelines, anyPruneLog); err != nil {
 		return nil, err
 	}
 	return out, nil
