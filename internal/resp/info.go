@@ -134,8 +134,7 @@ func (c *conn) section(name string, st *node.Status) []fact {
 			continue
 		}
 		keys, expires := 0, 0
-		of := &conn{s: s, ctx: c.ctx, db: s.opts.Node.Tenant(t)}
-		err := of.each(node.ScanOptions{}, func(sc *node.Scanner) bool {
+		err := each(c.ctx, s.opts.Node.Tenant(t), node.ScanOptions{}, func(sc *node.Scanner) bool {
 			keys++
 			if sc.ExpireAt() != 0 {
 				expires++

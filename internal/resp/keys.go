@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
@@ -135,8 +136,8 @@ func copyKey(c *call) error {
 }
 
 // each calls fn for all keys of a tenant, in order, until it says no.
-func (c *conn) each(o node.ScanOptions, fn func(s *node.Scanner) bool) error {
-	s, err := c.db.Scan(c.ctx, o)
+func each(ctx context.Context, db *node.DB, o node.ScanOptions, fn func(s *node.Scanner) bool) error {
+	s, err := db.Scan(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (c *conn) each(o node.ScanOptions, fn func(s *node.Scanner) bool) error {
 		if !fn(s) {
 			return nil
 		}
-		if err := c.ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
@@ -155,7 +156,7 @@ func (c *conn) each(o node.ScanOptions, fn func(s *node.Scanner) bool) error {
 func keysLike(c *conn, args [][]byte, out *reply) error {
 	var found [][]byte
 	size := 0
-	err := c.each(node.ScanOptions{Prefix: literalPrefix(args[1])}, func(s *node.Scanner) bool {
+	err := each(c.ctx, c.db, node.ScanOptions{Prefix: literalPrefix(args[1])}, func(s *node.Scanner) bool {
 		if match(args[1], s.Key()) {
 			found = append(found, append([]byte(nil), s.Key()...))
 			size += len(s.Key()) + 16
@@ -194,7 +195,7 @@ func scan(c *conn, args [][]byte, out *reply) error {
 	}
 	var found [][]byte
 	seen, next := 0, ""
-	err = c.each(from, func(s *node.Scanner) bool {
+	err = each(c.ctx, c.db, from, func(s *node.Scanner) bool {
 		if seen == o.count {
 			return false
 		}
@@ -257,7 +258,7 @@ func (o *scanOptions) parse(args [][]byte, keys bool) error {
 
 func dbSize(c *conn, _ [][]byte, out *reply) error {
 	n := int64(0)
-	err := c.each(node.ScanOptions{}, func(*node.Scanner) bool { n++; return true })
+	err := each(c.ctx, c.db, node.ScanOptions{}, func(*node.Scanner) bool { n++; return true })
 	out.int(n)
 	return err
 }
@@ -300,7 +301,6 @@ func flushAll(c *conn, args [][]byte, out *reply) error {
 // time. What is written meanwhile may stay.
 func (c *conn) flushTenant(db *node.DB) error {
 	const atOnce = 1000
-	at := &conn{s: c.s, ctx: c.ctx, db: db}
 	batches := make(map[uint16]*node.Batch)
 	apply := func(b *node.Batch) error {
 		_, err := db.Apply(c.ctx, b, nil)
@@ -308,7 +308,7 @@ func (c *conn) flushTenant(db *node.DB) error {
 		return err
 	}
 	var failed error
-	err := at.each(node.ScanOptions{}, func(s *node.Scanner) bool {
+	err := each(c.ctx, db, node.ScanOptions{}, func(s *node.Scanner) bool {
 		v := db.VShard(s.Key())
 		if batches[v] == nil {
 			batches[v] = new(node.Batch)
@@ -362,7 +362,7 @@ func randomKey(c *conn, _ [][]byte, out *reply) error {
 // edge is the first key of a scan; nil: there is none.
 func (c *conn) edge(o node.ScanOptions) (key []byte, err error) {
 	o.Limit = 1
-	err = c.each(o, func(s *node.Scanner) bool {
+	err = each(c.ctx, c.db, o, func(s *node.Scanner) bool {
 		key = append([]byte{}, s.Key()...)
 		return false
 	})
