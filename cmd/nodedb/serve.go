@@ -46,7 +46,11 @@ func runServe(c *cli.Call) (err error) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	adm, err := serveAdmin(c)
+	certs, err := loadCertificates(c)
+	if err != nil {
+		return err
+	}
+	adm, err := serveAdmin(c, certs)
 	if err != nil {
 		return err
 	}
@@ -68,7 +72,7 @@ func runServe(c *cli.Call) (err error) {
 	if len(s.stores) == 0 {
 		c.Notef("no archive: the log is truncated after each checkpoint, and this directory is the only copy")
 	}
-	clients, err := listen(c, s)
+	clients, err := listen(c, s, certs)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -39,7 +38,7 @@ type adminServer struct {
 
 // serveAdmin listens before the node is opened, so that who asks meanwhile learns
 // that it is being recovered.
-func serveAdmin(c *cli.Call) (*adminServer, error) {
+func serveAdmin(c *cli.Call, certs *certificates) (*adminServer, error) {
 	addr := c.String("admin")
 	if addr == "off" {
 		return &adminServer{}, nil
@@ -48,7 +47,7 @@ func serveAdmin(c *cli.Call) (*adminServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := listenAdmin(c, addr)
+	l, err := listenAdmin(c, addr, certs)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +69,7 @@ func serveAdmin(c *cli.Call) (*adminServer, error) {
 	return a, nil
 }
 
-func listenAdmin(c *cli.Call, addr string) (net.Listener, error) {
+func listenAdmin(c *cli.Call, addr string, certs *certificates) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, cli.Hint(fmt.Errorf("serve admin requests: %w", err), "take another --admin, or --admin off")
@@ -78,12 +77,8 @@ func listenAdmin(c *cli.Call, addr string) (net.Listener, error) {
 	if !c.Bool("admin-tls") {
 		return l, nil
 	}
-	certs, err := loadCertificates(c)
-	if err == nil && certs == nil {
-		err = cli.Usagef("--admin-tls needs --tls-cert and --tls-key")
-	}
-	if err != nil {
-		return nil, errors.Join(err, l.Close())
+	if certs == nil {
+		return nil, errors.Join(cli.Usagef("--admin-tls needs --tls-cert and --tls-key"), l.Close())
 	}
 	return tls.NewListener(l, certs.config()), nil
 }
@@ -95,11 +90,10 @@ func adminToken(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	text, err := os.ReadFile(file)
+	line, err := firstLine(file)
 	if err != nil {
 		return "", fmt.Errorf("read the admin token: %w", err)
 	}
-	line, _, _ := strings.Cut(string(text), "\n")
 	line = strings.TrimSpace(line)
 	if len(line) < adminTokenMin {
 		return "", cli.Hint(fmt.Errorf("%s: its first line has %d characters, want a token of %d or more", file, len(line), adminTokenMin), "make one: head -c 24 /dev/urandom | base64")

@@ -39,15 +39,12 @@ type redisServer struct {
 }
 
 // listen opens what the flags ask for, and begins to serve.
-func listen(c *cli.Call, s *session) (_ *redisServer, err error) {
+func listen(c *cli.Call, s *session, certs *certificates) (_ *redisServer, err error) {
 	users, err := loadUsers(c)
 	if err != nil {
 		return nil, err
 	}
-	out := &redisServer{users: users, failed: make(chan error, 2)}
-	if out.certs, err = loadCertificates(c); err != nil {
-		return nil, err
-	}
+	out := &redisServer{users: users, certs: certs, failed: make(chan error, 2)}
 	out.Server = resp.New(resp.Options{Node: s.Node, Version: cli.BuildVersion("nodedb").Version, Logger: c.Log, Users: users,
 		MaxClients: c.Int("max-clients"), IdleTimeout: c.Duration("client-timeout"), At: past(c, s)})
 	var open []net.Listener
@@ -154,13 +151,19 @@ func loadUsers(c *cli.Call) (*resp.Users, error) {
 
 // readPassword is the first line of a file.
 func readPassword(file string) (string, error) {
+	line, err := firstLine(file)
+	if err == nil && line == "" {
+		err = fmt.Errorf("%s: its first line is empty, want a password", file)
+	}
+	return line, err
+}
+
+// firstLine is the first line of a file, without its end.
+func firstLine(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
-	if line = strings.TrimSuffix(line, "\r"); line == "" {
-		return "", fmt.Errorf("%s: its first line is empty, want a password", file)
-	}
-	return line, nil
+	return strings.TrimSuffix(line, "\r"), nil
 }
