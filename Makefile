@@ -17,7 +17,7 @@ RACEPKGS := ./tpc/... ./wal/...
 # Nested modules keep heavy test and benchmark dependencies out of go.mod.
 NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod internal/servertest/go.mod))
 
-.PHONY: all build test race lint fuzz bench lambda lambda-check package demo soak clean
+.PHONY: all build test race lint fuzz bench lambda lambda-check coldstart package demo soak clean
 
 all: build test
 
@@ -85,6 +85,10 @@ lambda:
 lambda-check: lambda
 	@set -e; sha256sum dist/lambda/*.zip > dist/lambda/sums; rm -r dist/lambda/*.zip dist/lambda/*/; \
 	$(MAKE) lambda >/dev/null; sha256sum -c dist/lambda/sums
+
+# From the start of the index function's process to its first answer.
+coldstart:
+	cd internal/servertest && $(GO) test -count=1 -run xxx -bench ColdStart -benchtime 10x .
 
 # nodedb and pitr-restore as .deb and .rpm, with the unit, the manual page and
 # completions.

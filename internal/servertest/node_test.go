@@ -25,7 +25,7 @@ func nodeOptions(s archive.Store) *node.Options {
 	}
 }
 
-func openNode(t *testing.T, dir string, s archive.Store) *node.Node {
+func openNode(t testing.TB, dir string, s archive.Store) *node.Node {
 	t.Helper()
 	n, err := node.Open(dir, nodeOptions(s))
 	if err != nil {
@@ -77,7 +77,7 @@ func digestOf(t *testing.T, n *node.Node) node.DigestResult {
 }
 
 // archiveAll seals and waits until everything is verified in the archive.
-func archiveAll(t *testing.T, n *node.Node) wal.LSN {
+func archiveAll(t testing.TB, n *node.Node) wal.LSN {
 	t.Helper()
 	lsn, err := n.Seal(t.Context())
 	if err == nil {
@@ -90,7 +90,7 @@ func archiveAll(t *testing.T, n *node.Node) wal.LSN {
 }
 
 // shutDown ends a node whose archive must be able to take everything.
-func shutDown(t *testing.T, n *node.Node) {
+func shutDown(t testing.TB, n *node.Node) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

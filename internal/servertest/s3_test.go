@@ -29,6 +29,9 @@ import (
 // server is shared by all tests; each works in a bucket of its own.
 var server *Server
 
+// tempDir is there until all tests have ended.
+var tempDir string
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(run(m))
@@ -41,10 +44,15 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	tempDir = dir
 	ctx := context.Background()
-	program, err := Build(ctx)
+	path, err := Build(ctx)
 	if err == nil {
-		server, err = Start(ctx, program, dir)
+		hook, err = startHooks()
+	}
+	if err == nil {
+		defer func() { _ = hook.server.Close() }()
+		server, err = Start(ctx, path, dir, hook.env()...)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -88,7 +96,7 @@ func storeURL(bucket, params string) string {
 	return fmt.Sprintf("s3://%s?endpoint=%s%s", bucket, url.QueryEscape(server.Endpoint), params)
 }
 
-func open(t *testing.T, rawURL string) archive.Store {
+func open(t testing.TB, rawURL string) archive.Store {
 	t.Helper()
 	s, _, err := archive.OpenStore(t.Context(), rawURL)
 	if err != nil {

@@ -58,11 +58,12 @@ func start(ctx context.Context, p program, dir string) (*Server, error) {
 }
 
 // buildTool gives the path of a program that the go.mod in dir names as a tool,
-// building it when the go command's cache does not hold it.
-func buildTool(ctx context.Context, dir, tool string) (string, error) {
+// building it when the go command's cache does not hold it. Without env it is
+// built without C.
+func buildTool(ctx context.Context, dir, tool string, env ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "tool", "-n", tool)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
