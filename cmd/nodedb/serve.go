@@ -59,6 +59,7 @@ func runServe(c *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
+	limitMemory(s.Node)
 	st := s.Status()
 	c.Notef("node %s in %s: timeline %d, %s on %s, LSN %d durable", st.NodeID, st.Dir, st.Timeline,
 		cli.Plural(st.VShards, "vshard"), cli.Plural(len(st.Cores), "core"), st.Watermarks.Durable)

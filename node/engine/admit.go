@@ -29,8 +29,14 @@ func (v *VShard) Admit() error {
 	if err := v.storeErr(); err != nil {
 		return err
 	}
-	if n := len(v.view.Load().frozen); n > admitFrozenMax {
+	n := len(v.view.Load().frozen)
+	if n > admitFrozenMax {
 		return stalled(fmt.Sprintf("%d full memtables wait to be written, the limit is %d", n, admitFrozenMax), v.spiller.lastErr())
+	}
+	// Others may hold all of it and be unable to write: that is not the trouble of a
+	// vshard that has nothing there.
+	if all, limit := v.shared.frozen.Load(), v.shared.frozenMax(); n > 0 && all >= limit {
+		return stalled(fmt.Sprintf("%d bytes of full memtables wait to be written, the limit is %d", all, limit), v.spiller.lastErr())
 	}
 	a := &v.admission
 	a.mu.Lock()
@@ -42,6 +48,20 @@ func (v *VShard) Admit() error {
 		}
 	}
 	return a.tables
+}
+
+// frozenMax is the limit on bytes of fronts that wait to become tables.
+func (s *Shared) frozenMax() int64 {
+	if s.opts.FrozenBytes > 0 {
+		return s.opts.FrozenBytes
+	}
+	return int64(s.open.Load()) * s.opts.MemtableBytes * 3 / 2
+}
+
+// MemoryBytes is what the block cache and all memtables may take, in bytes; a value
+// more for each vshard, at its largest, can be on top of it.
+func (s *Shared) MemoryBytes() int64 {
+	return s.opts.CacheBytes + int64(s.open.Load())*s.opts.MemtableBytes + s.frozenMax()
 }
 
 func stalled(why string, cause error) error {

@@ -169,6 +169,58 @@ func TestAdmitWhenFlushesFail(t *testing.T) {
 	}
 }
 
+// The memory of memtables that wait is shared. A vshard that has none of it goes
+// on when another cannot write its own, and closing gives it back.
+func TestAdmitSharesMemory(t *testing.T) {
+	p := new(tap)
+	s, err := engine.NewShared(&engine.Options{
+		FS: errorfs.Wrap(vfs.NewMem(), p), MemtableBytes: 1 << 20, FrozenBytes: 2 << 20, Engines: []engine.Engine{kv.New(nil)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	a, b := kit.Open(t, s, 0), kit.Open(t, s, 1)
+	p.full.Store(true)
+	lsn := wal.LSN(0)
+	put := func(v *engine.VShard, megabytes int) {
+		for range megabytes {
+			r := wal.Record{VShard: wal.VShardNone}
+			for r.VShard != v.ID() {
+				lsn++
+				r = kit.Put(lsn, 2, "key-"+lsn.String(), strings.Repeat("x", 1<<20))
+			}
+			kit.Apply(t, v, []wal.Record{r}, 1)
+		}
+	}
+	put(a, 2)
+	if err := a.Admit(); !errors.Is(err, engine.ErrStalled) {
+		t.Errorf("two of two MiB wait: %v, want ErrStalled", err)
+	}
+	if err := b.Admit(); err != nil {
+		t.Errorf("nothing of it waits: %v", err)
+	}
+	put(b, 1)
+	if err := b.Admit(); !errors.Is(err, engine.ErrStalled) {
+		t.Errorf("the memory is used up: %v, want ErrStalled", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Admit(); err != nil {
+		t.Errorf("one of two MiB waits: %v", err)
+	}
+	put(b, 1)
+	p.full.Store(false)
+	if err := b.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	put(b, 1)
+	if err := b.Admit(); err != nil {
+		t.Errorf("what was written counts still: %v", err)
+	}
+}
+
 // TestFanout: the whole log through one door gives each vshard its own part.
 func TestFanout(t *testing.T) {
 	const n = 4

@@ -25,6 +25,12 @@ type Options struct {
 	// written, and Admit refuses at five times. Default 64 MiB.
 	MemtableBytes int64
 
+	// FrozenBytes bounds the memory of all full memtables that wait to become
+	// tables: when it is used up, Admit refuses for vshards that have such. What
+	// was logged is applied all the same, so it is passed by what was under way.
+	// Default: one and a half memtables for each open vshard.
+	FrozenBytes int64
+
 	// ReplayBytes bounds the memory of all replays together. Default 192 MiB.
 	ReplayBytes int64
 
@@ -90,6 +96,9 @@ func (o *Options) validate() error {
 	}
 	if o.MemtableBytes < memtableBytesMin || o.MemtableBytes > memtableBytesMax {
 		errs = append(errs, fmt.Errorf("engine: MemtableBytes must be %d to %d: %d", memtableBytesMin, memtableBytesMax, o.MemtableBytes))
+	}
+	if o.FrozenBytes < 0 {
+		errs = append(errs, fmt.Errorf("engine: FrozenBytes is negative: %d", o.FrozenBytes))
 	}
 	if o.ReplayBytes < 0 {
 		errs = append(errs, fmt.Errorf("engine: ReplayBytes is negative: %d", o.ReplayBytes))

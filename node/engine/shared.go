@@ -25,6 +25,7 @@ type Shared struct {
 	spills  chan struct{}
 	replays chan struct{}
 
+	frozen  atomic.Int64 // bytes of all fronts that wait to become tables
 	open    atomic.Int32 // vshards
 	closeMu sync.Mutex
 	closed  bool

@@ -97,6 +97,7 @@ func (s *spiller) next() (*spillJob, string) {
 func (s *spiller) succeeded() {
 	s.mu.Lock()
 	job := s.queue[0]
+	s.queue[0] = nil // or the array keeps the front's memory
 	s.queue, s.err = s.queue[1:], nil
 	s.mu.Unlock()
 	for _, w := range job.done {

@@ -41,6 +41,7 @@ func (v *VShard) freeze(job *spillJob) {
 	w.frozen = append([]*front{f}, w.frozen...)
 	v.view.Store(&w)
 	v.viewMu.Unlock()
+	v.shared.frozen.Add(int64(f.used))
 	v.front = nil
 	job.f = f
 	v.spill(job)
@@ -68,6 +69,7 @@ func (v *VShard) leave(f *front) {
 	w.gen++
 	w.frozen = slices.DeleteFunc(slices.Clone(w.frozen), func(o *front) bool { return o == f })
 	v.view.Store(&w)
+	v.shared.frozen.Add(-int64(f.used))
 }
 
 // consistent pairs a view with the tables of the same moment. open takes hold of

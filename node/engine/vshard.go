@@ -276,6 +276,9 @@ func (v *VShard) closeStore() error {
 	v.spiller.failed(ErrClosed, true)
 	v.spiller = spiller{}
 	v.front = nil
+	for _, f := range v.view.Load().frozen {
+		v.shared.frozen.Add(-int64(f.used))
+	}
 	v.view.Store(&view{mark: v.view.Load().mark})
 	var errs []error
 	for _, s := range v.states {
