@@ -26,7 +26,7 @@ the archive, with progress. A second signal ends it at once, which loses nothing
 that was acknowledged. SIGHUP reads certificates, users, password and the configuration
 file's log level again. Redis clients are served on this machine only, unless --addr
 says otherwise: then give --users or --password-file, and --tls-cert.`,
-		Flags: slices.Concat([]ucli.Flag{dirFlag()}, listenFlags(), adminFlags(), archiveFlags(), tuningFlags(), []ucli.Flag{
+		Flags: slices.Concat([]ucli.Flag{dirFlag()}, listenFlags(), adminFlags(), traceFlags(), archiveFlags(), tuningFlags(), []ucli.Flag{
 			&ucli.DurationFlag{Name: "drain-timeout", Value: time.Minute, Usage: "how long the stop waits for checkpoint and archive"}}),
 		Run: runServe,
 	}
@@ -50,7 +50,12 @@ func runServe(c *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
-	adm, err := serveAdmin(c, certs)
+	tracer, err := openTracer(c)
+	if err != nil {
+		return err
+	}
+	defer endTracer(c, tracer)
+	adm, err := serveAdmin(c, certs, tracer)
 	if err != nil {
 		return err
 	}
@@ -73,7 +78,10 @@ func runServe(c *cli.Call) (err error) {
 	if len(s.stores) == 0 {
 		c.Notef("no archive: the log is truncated after each checkpoint, and this directory is the only copy")
 	}
-	clients, err := listen(c, s, certs)
+	if err := tracer.Start(st.NodeID); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	clients, err := listen(c, s, certs, tracer)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}

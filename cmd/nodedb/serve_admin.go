@@ -14,6 +14,7 @@ import (
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/admin"
 	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/internal/trace"
 	"github.com/nodedb-go/nodedb/pitr"
 )
 
@@ -38,7 +39,7 @@ type adminServer struct {
 
 // serveAdmin listens before the node is opened, so that who asks meanwhile learns
 // that it is being recovered.
-func serveAdmin(c *cli.Call, certs *certificates) (*adminServer, error) {
+func serveAdmin(c *cli.Call, certs *certificates, tracer *trace.Tracer) (*adminServer, error) {
 	addr := c.String("admin")
 	if addr == "off" {
 		return &adminServer{}, nil
@@ -52,7 +53,7 @@ func serveAdmin(c *cli.Call, certs *certificates) (*adminServer, error) {
 		return nil, err
 	}
 	a := &adminServer{meter: admin.NewMeter()}
-	o := admin.Options{Version: cli.BuildVersion("nodedb").Version, Token: token, Logger: c.Log, ReadyLag: c.Duration("ready-lag"), Meter: a.meter, Clients: a.clientStats}
+	o := admin.Options{Version: cli.BuildVersion("nodedb").Version, Token: token, Logger: c.Log, ReadyLag: c.Duration("ready-lag"), Meter: a.meter, Clients: a.clientStats, Trace: tracer}
 	if len(c.ArchiveURLs()) > 0 {
 		o.History = a.history
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/internal/resp"
+	"github.com/nodedb-go/nodedb/internal/trace"
 )
 
 // listenFlags are where and how Redis clients are served.
@@ -39,14 +40,14 @@ type redisServer struct {
 }
 
 // listen opens what the flags ask for, and begins to serve.
-func listen(c *cli.Call, s *session, certs *certificates) (_ *redisServer, err error) {
+func listen(c *cli.Call, s *session, certs *certificates, tracer *trace.Tracer) (_ *redisServer, err error) {
 	users, err := loadUsers(c)
 	if err != nil {
 		return nil, err
 	}
 	out := &redisServer{users: users, certs: certs, failed: make(chan error, 2)}
 	out.Server = resp.New(resp.Options{Node: s.Node, Version: cli.BuildVersion("nodedb").Version, Logger: c.Log, Users: users,
-		MaxClients: c.Int("max-clients"), IdleTimeout: c.Duration("client-timeout"), At: past(c, s)})
+		MaxClients: c.Int("max-clients"), IdleTimeout: c.Duration("client-timeout"), At: past(c, s), Trace: tracer})
 	var open []net.Listener
 	defer func() {
 		if err != nil {

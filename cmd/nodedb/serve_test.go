@@ -72,14 +72,15 @@ func TestServe(t *testing.T) {
 	}
 }
 
-func waitFor(t *testing.T, lines *bufio.Scanner, text string) {
+func waitFor(t *testing.T, lines *bufio.Scanner, text string) string {
 	t.Helper()
 	for lines.Scan() {
 		if strings.Contains(lines.Text(), text) {
-			return
+			return lines.Text()
 		}
 	}
 	t.Fatalf("standard error ended without %q: %v", text, lines.Err())
+	return ""
 }
 
 // Ctrl-C in the middle of a load: what was read is durable, the message says

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nodedb-go/nodedb/internal/trace"
 	"github.com/nodedb-go/nodedb/node"
 )
 
@@ -31,6 +32,8 @@ type Options struct {
 	Clients func() ClientStats
 	// Meter counts the requests to the stores; nil: they are not counted.
 	Meter *Meter
+	// Trace makes spans of requests; nil: of none.
+	Trace *trace.Tracer
 }
 
 // ReadyLagDefault is some times the age at which a node seals its log.
@@ -185,7 +188,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if rt.access == forChange {
 		s.opts.Logger.Info("admin request", "method", r.Method, "path", r.URL.Path, "from", r.RemoteAddr)
 	}
-	rt.serve(w, r)
+	trusted := rt.access == forRead || rt.access == forChange // files and health are for strangers, too
+	s.opts.Trace.HTTP(w, r, r.URL.Path, trusted, rt.serve)
 }
 
 // patient lets an answer take as long as it does: the time for the request would

@@ -106,6 +106,9 @@ func (c *Call) Int(name string) int { return c.flags.Int(name) }
 // Uint is the value of an unsigned flag.
 func (c *Call) Uint(name string) uint { return c.flags.Uint(name) }
 
+// Float64 is the value of a flag with a fraction.
+func (c *Call) Float64(name string) float64 { return c.flags.Float64(name) }
+
 // Uint64 is the value of an unsigned flag.
 func (c *Call) Uint64(name string) uint64 { return c.flags.Uint64(name) }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/nodedb-go/nodedb/internal/trace"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -38,6 +39,7 @@ type pending struct {
 	done  []byte // the answer, when it has no parts
 	one   part   // the only part of most
 	list  [1]*part
+	span  *trace.Request // mostly nil
 }
 
 // part is the share of one vshard in an answer.
@@ -75,6 +77,7 @@ func (p *pending) answer(fn func(out *reply) error) {
 	if err := fn(&out); err != nil {
 		out.b = out.b[:0]
 		out.fail(err)
+		failed(p.span, err)
 	}
 	p.done = out.b
 }
@@ -148,6 +151,7 @@ func (c *conn) update(cmd *command, args, keys [][]byte) {
 	}
 	p := c.batch.add(c.proto)
 	p.merge = cmd.merge
+	p.span, c.span = c.span, nil
 	if groups == nil {
 		p.parts = p.list[:0]
 		c.start(p, &p.one, cmd, args, keys[0])
@@ -194,10 +198,12 @@ func (c *conn) settle() error {
 	if c.batch.len() == 0 {
 		return nil
 	}
-	alone := c.batch.len() == 1
+	n := c.batch.len()
 	var lost error
 	for _, p := range c.batch.waiting {
-		err := c.answer(p, alone)
+		err := c.answer(p, n == 1)
+		failed(p.span, err)
+		p.span.End(n)
 		lost = errors.Join(lost, err)
 		if lost == nil && len(c.out) >= flushFrom {
 			lost = c.flush()
@@ -224,7 +230,7 @@ func (c *conn) answer(p *pending, alone bool) error {
 	}
 	out := reply{b: c.out, proto: p.proto}
 	var sum int64
-	var failed error
+	var broken error
 	for _, v := range p.parts {
 		lsn, err := c.await(v, alone)
 		if c.ctx.Err() != nil {
@@ -232,14 +238,15 @@ func (c *conn) answer(p *pending, alone bool) error {
 		}
 		c.last = max(c.last, lsn)
 		sum += v.call.sum
-		if failed == nil {
-			failed = err
+		if broken == nil {
+			broken = err
 		}
 	}
 	switch {
-	case failed != nil:
+	case broken != nil:
 		c.s.metrics.errors.Add(1)
-		out.fail(failed)
+		out.fail(broken)
+		failed(p.span, broken)
 	case p.merge == mergeSum:
 		out.int(sum)
 	case p.merge == mergeOK:

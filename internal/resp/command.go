@@ -178,7 +178,7 @@ func (s *Server) find(args [][]byte) (*command, error) {
 			return cmd, cmd.checkArity(args)
 		}
 		if why, ok := absent[string(name)]; ok {
-			return nil, redisError(fmt.Sprintf("ERR '%s' is not there: %s", name, why))
+			return nil, redisError(fmt.Sprintf("ERR '%s' is not there: %s", string(name), why))
 		}
 	}
 	return nil, unknownCommand(args)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/nodedb-go/nodedb/internal/trace"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -21,9 +22,10 @@ type conn struct {
 	r   requestReader
 	out []byte // answers that are not sent
 
-	call call  // of the read that runs
-	turn reply // the answer that is made at once
-	lost error // why the connection is over: an outcome is not known, or an answer was not taken
+	call call           // of the read that runs
+	turn reply          // the answer that is made at once
+	span *trace.Request // of the request that is read, until its answer has it; mostly nil
+	lost error          // why the connection is over: an outcome is not known, or an answer was not taken
 
 	proto int
 	user  *User // nil: not authenticated
@@ -117,6 +119,7 @@ func (c *conn) end(err error) error {
 func (c *conn) do(args [][]byte) {
 	c.s.metrics.commands.Add(1)
 	cmd, err := c.s.find(args)
+	c.span = c.traced(cmd)
 	if err == nil {
 		err = c.may(cmd)
 	}
@@ -143,8 +146,11 @@ func (c *conn) do(args [][]byte) {
 
 // now answers at once, in its turn.
 func (c *conn) now(answer func(out *reply) error) {
+	span := c.span
+	c.span = nil
 	if c.batch.len() > 0 {
 		p := c.batch.add(c.proto)
+		p.span = span
 		p.answer(answer)
 		if c.batch.bytes += len(p.done); c.batch.full() {
 			_ = c.settle() // noted in lost
@@ -158,7 +164,9 @@ func (c *conn) now(answer func(out *reply) error) {
 		c.s.metrics.errors.Add(1)
 		out.b = out.b[:at]
 		out.fail(err)
+		failed(span, err)
 	}
+	span.End(1)
 	c.out, out.b = out.b, nil
 	if len(c.out) >= flushFrom {
 		_ = c.flush() // noted in lost

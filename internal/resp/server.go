@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nodedb-go/nodedb/internal/trace"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -23,6 +24,8 @@ type Options struct {
 
 	MaxClients  int           // default 10,000
 	IdleTimeout time.Duration // a client that asks nothing for so long is closed; 0: never
+
+	Trace *trace.Tracer // nil: requests are not traced
 
 	// At reads a key as it was at an LSN, or at a time when the LSN is 0, from the
 	// archive. nil: GET key AT is refused.
