@@ -95,7 +95,8 @@ coldstart:
 NFPM    := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
 VERSION ?= 0.0.0
 
-package: build
+package:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
 	@mkdir -p dist/package
 	bin/nodedb manual > dist/package/nodedb.1
 	@set -e; for s in bash zsh fish; do bin/nodedb completion $$s > dist/package/nodedb.$$s; done
