@@ -112,6 +112,7 @@ soak:
 	while [ $$(date +%s) -lt $$end ]; do \
 		n=$$((n + 1)); echo "== soak round $$n"; \
 		CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m ./wal/... ./tpc/... ./archive/... ./node/... ./pitr/...; \
+		(cd internal/servertest && $(GO) test -count=1 ./redistest -run TestLinearizable_Kill -kills 100); \
 	done
 
 clean:
