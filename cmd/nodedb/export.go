@@ -22,15 +22,15 @@ func exportVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "export", Category: keysCategory, Usage: "write all keys as JSON Lines, sorted, as of one LSN",
 		Args: "[PREFIX]", ArgsMax: 1,
-		Description: "nodedb load reads it back exactly. With --output the file appears when it is\ncomplete and on disk, not before.",
-		Flags:       readFlags(&ucli.StringFlag{Name: "output", Usage: "write to `FILE` instead of standard output"}, base64Flag()),
+		Description: "nodedb load reads it back exactly. With --output the file appears when it is\ncomplete and on disk, not before.\n\nWith --addr a node that runs is read page by page: each page is of the moment when\nit was asked for, so what changes meanwhile may be of different LSNs, and lsn is 0.",
+		Flags:       readFlags(append(remoteFlags(), &ucli.StringFlag{Name: "output", Usage: "write to `FILE` instead of standard output"}, base64Flag())...),
 		Run:         runExport,
 	}
 }
 
 type exportDoc struct {
 	Output  string        `json:"output"`
-	LSN     wal.LSN       `json:"lsn"`
+	LSN     wal.LSN       `json:"lsn"` // 0: pages of a running node, which are not of one LSN
 	Entries int64         `json:"entries"`
 	Bytes   int64         `json:"bytes"`
 	Took    time.Duration `json:"duration_ns"`
@@ -45,33 +45,32 @@ func runExport(c *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := openReading(c)
+	scan, done, err := openScan(c, node.ScanOptions{Prefix: prefix, Consistent: true}, true)
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
+	defer done(&err)
 	doc := exportDoc{Output: path}
 	if path == "" || path == "-" {
-		return doc.write(c, s, prefix, c.Stdout)
+		return doc.write(c, scan, c.Stdout)
 	}
-	err = createFile(path, func(w io.Writer) error { return doc.write(c, s, prefix, w) })
+	err = createFile(path, func(w io.Writer) error { return doc.write(c, scan, w) })
 	if err != nil {
 		return err
 	}
 	return c.Answer(doc, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "exported %s, %s to %s in %s, as of LSN %d\n", cli.Plural(doc.Entries, "entry"),
-			cli.FormatSize(doc.Bytes), path, cli.FormatDuration(doc.Took), doc.LSN)
+		of := "page by page from a running node, not of one LSN"
+		if doc.LSN != 0 {
+			of = fmt.Sprintf("as of LSN %d", doc.LSN)
+		}
+		_, err := fmt.Fprintf(w, "exported %s, %s to %s in %s, %s\n", cli.Plural(doc.Entries, "entry"),
+			cli.FormatSize(doc.Bytes), path, cli.FormatDuration(doc.Took), of)
 		return err
 	})
 }
 
-func (d *exportDoc) write(c *cli.Call, s *reading, prefix []byte, to io.Writer) (err error) {
+func (d *exportDoc) write(c *cli.Call, scan entryScan, to io.Writer) error {
 	began := time.Now()
-	scan, err := s.Scan(c.Context(), node.ScanOptions{Prefix: prefix, Consistent: true})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, scan.Close()) }()
 	progress := func(int64) {}
 	if !cli.IsTerminal(to) { // a bar would tear what is read there
 		bar := c.Progress().Bar("export", 0, cli.Bytes)
@@ -89,7 +88,10 @@ func (d *exportDoc) write(c *cli.Call, s *reading, prefix []byte, to io.Writer) 
 	if err := firstError(c.Context().Err(), scan.Err(), w.Flush()); err != nil {
 		return err
 	}
-	d.LSN, d.Entries, d.Bytes, d.Took = scan.LSN(), w.Count(), w.Bytes(), time.Since(began)
+	if one, ok := scan.(*node.Scanner); ok {
+		d.LSN = one.LSN()
+	}
+	d.Entries, d.Bytes, d.Took = w.Count(), w.Bytes(), time.Since(began)
 	return nil
 }
 

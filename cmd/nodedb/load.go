@@ -29,12 +29,15 @@ Without an argument, or with -, standard input is read.
 
 It stops at the first malformed line: what stands before it is loaded, and
 nothing behind it. With --skip-bad it goes on. Every loaded entry is durable.
-Of a key that comes twice the last one stays.`,
-		Flags: append(writeFlags(
+Of a key that comes twice the last one stays.
+
+With --addr each of the --concurrency writers has a connection to a node that runs,
+whose log takes their writes together.`,
+		Flags: append(writeFlags(append(remoteFlags(),
 			&ucli.StringFlag{Name: "format", Value: "auto", Usage: "`auto` (by name, then by first byte), jsonl, tsv or dir"},
 			&ucli.BoolFlag{Name: "skip-bad", Usage: "report malformed entries and go on"},
 			&ucli.IntFlag{Name: "concurrency", Value: 128, Usage: "`N` writes at a time"},
-		), tuningFlags()...),
+		)...), tuningFlags()...),
 		Run: runLoad,
 	}
 }
@@ -58,13 +61,13 @@ func runLoad(c *cli.Call) (err error) {
 		return err
 	}
 	defer in.Close()
-	s, err := openNode(c, opening{create: true, archive: true, tuning: true})
+	writers, done, err := openLoading(c)
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
+	defer done(&err)
 	bar := c.Progress().Bar("load", in.total, cli.Bytes)
-	l := newLoader(s, in.source, bar)
+	l := newLoader(c, writers, in.source, bar)
 	doc, err := l.run(c.Context())
 	bar.Done()
 	if err != nil {

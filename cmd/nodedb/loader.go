@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/internal/loadfmt"
+	"github.com/nodedb-go/nodedb/internal/resp/client"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/node/engine/kv"
 	"github.com/nodedb-go/nodedb/wal"
@@ -31,8 +33,8 @@ const (
 //
 //	source ─▶ read ─▶ hash of key ─▶ writer 0 … n ─▶ node
 type loader struct {
-	s      *session
-	db     *node.DB
+	call   *cli.Call
+	to     []keyWriter // of each queue
 	source loadfmt.Source
 	bar    *cli.Bar
 	seed   maphash.Seed
@@ -46,11 +48,11 @@ type loader struct {
 	warned sync.Once
 }
 
-func newLoader(s *session, source loadfmt.Source, bar *cli.Bar) *loader {
-	l := &loader{s: s, db: s.db(), source: source, bar: bar, seed: maphash.MakeSeed()}
+func newLoader(c *cli.Call, to []keyWriter, source loadfmt.Source, bar *cli.Bar) *loader {
+	l := &loader{call: c, to: to, source: source, bar: bar, seed: maphash.MakeSeed()}
 	l.room.free = loadBytesMax
 	l.room.cond.L = &l.room.mu
-	for range s.call.Int("concurrency") {
+	for range to {
 		l.queues = append(l.queues, make(chan loadfmt.Entry, 8))
 	}
 	return l
@@ -65,10 +67,10 @@ func (l *loader) run(ctx context.Context) (*loadDoc, error) {
 	l.fail = fail
 	defer fail(nil)
 	var writers sync.WaitGroup
-	for _, q := range l.queues {
+	for i, q := range l.queues {
 		writers.Go(func() {
 			for e := range q {
-				l.write(writes, e)
+				l.write(writes, l.to[i], e)
 				l.room.give(entryBytes(e))
 			}
 		})
@@ -98,11 +100,11 @@ func (l *loader) read(ctx, writes context.Context) error {
 		var bad *loadfmt.BadEntryError
 		switch {
 		case errors.As(err, &bad):
-			if !l.s.call.Bool("skip-bad") {
+			if !l.call.Bool("skip-bad") {
 				return fmt.Errorf("malformed entry: %w", err)
 			}
 			if l.bad++; l.bad <= badShown {
-				fmt.Fprintf(l.s.call.Stderr, "passed over %v\n", bad)
+				fmt.Fprintf(l.call.Stderr, "passed over %v\n", bad)
 			}
 			continue
 		case errors.Is(err, io.EOF):
@@ -129,11 +131,11 @@ func check(e loadfmt.Entry) error {
 }
 
 // write writes one entry, waiting where waiting helps.
-func (l *loader) write(ctx context.Context, e loadfmt.Entry) {
+func (l *loader) write(ctx context.Context, to keyWriter, e loadfmt.Entry) {
 	o := &node.WriteOptions{TTL: e.TTL, ExpireAt: e.ExpireAt}
 	var stalled time.Duration
 	for {
-		lsn, err := l.db.Put(ctx, e.Key, e.Value, o)
+		lsn, err := to.Put(ctx, e.Key, e.Value, o)
 		if err == nil {
 			l.loaded.Add(1)
 			l.bytes.Add(int64(len(e.Key) + len(e.Value)))
@@ -158,9 +160,12 @@ func (l *loader) pause(err error) (time.Duration, bool) {
 	if d, ok := node.RetryAfter(err); ok {
 		return max(d, time.Millisecond), true
 	}
+	told, _ := errors.AsType[client.Error](err) // of a node that runs
 	switch {
-	case errors.Is(err, node.ErrArchiveStalled):
-		l.warned.Do(func() { l.s.call.Notef("the archive is behind, loading waits for it: %v", err) })
+	case strings.HasPrefix(string(told), "TRYAGAIN "):
+		return 10 * time.Millisecond, true
+	case errors.Is(err, node.ErrArchiveStalled), strings.Contains(string(told), node.ErrArchiveStalled.Error()):
+		l.warned.Do(func() { l.call.Notef("the archive is behind, loading waits for it: %v", err) })
 		return 100 * time.Millisecond, true
 	case errors.Is(err, node.ErrOverloaded), errors.Is(err, node.ErrRebuilding):
 		return time.Millisecond, true

@@ -49,14 +49,15 @@ func openLooking(c *cli.Call) (entryLooker, func(*error), error) {
 	return r, r.closeInto, nil
 }
 
-// openScan begins the scan of scan.
-func openScan(c *cli.Call, o node.ScanOptions) (entryScan, func(*error), error) {
+// openScan begins a scan of --dir or of the node of --addr, which sends values only
+// when they are wanted.
+func openScan(c *cli.Call, o node.ScanOptions, values bool) (entryScan, func(*error), error) {
 	if yes, err := isRemote(c); err != nil || yes {
 		r, done, err := connected[*remote](c, err)
 		if err != nil {
 			return nil, nil, err
 		}
-		return r.scan(c.Context(), o, c.Bool("values")), done, nil
+		return r.scan(c.Context(), o, values), done, nil
 	}
 	r, err := openReading(c)
 	if err != nil {

@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	ucli "github.com/urfave/cli/v2"
@@ -48,12 +51,30 @@ func isRemote(c *cli.Call) (bool, error) {
 	if !remote {
 		return false, nil
 	}
-	for _, name := range []string{"archive", "node-id"} {
-		if c.Given(name) {
+	for _, f := range slices.Concat(archiveFlags(), tuningFlags()) {
+		if name := f.Names()[0]; c.Given(name) {
 			return false, cli.Usagef("--%s is for a directory; the node at --addr has its own", name)
 		}
 	}
-	return true, nil
+	return true, checkAddr(c.String("addr"))
+}
+
+// checkAddr finds what can be no address before anybody is asked.
+func checkAddr(addr string) error {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		if path == "" {
+			return cli.Usagef("--addr is %q, want unix:PATH", addr)
+		}
+		return nil
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return cli.Usagef("--addr is %q, want HOST:PORT or unix:PATH", addr)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return cli.Usagef("--addr is %q, want a port from 1 to 65535", addr)
+	}
+	return nil
 }
 
 // remote is a node that runs, asked over its Redis port.

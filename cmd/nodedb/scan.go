@@ -51,7 +51,7 @@ func runScan(c *cli.Call) (err error) {
 	if o.To, err = keyFlag(c, "to"); err != nil {
 		return err
 	}
-	scan, done, err := openScan(c, o)
+	scan, done, err := openScan(c, o, c.Bool("values"))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What is loaded into a running node is what it exports, and what its directory
+// exports when it has stopped.
+func TestRemote_LoadAndExport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("verbs one after the other: the race detector has nothing to see")
+	}
+	dir := filepath.Join(t.TempDir(), "n")
+	s := startServe(t, nil, "--addr", "127.0.0.1:0", "--dir", dir, "--vshards", "4")
+	var lines strings.Builder
+	for i := range 2000 {
+		fmt.Fprintf(&lines, "{\"key\":\"k/%04d\",\"value\":\"v%d\"}\n", i, i)
+	}
+	for i := range 50 { // of one key the last stays
+		fmt.Fprintf(&lines, "{\"key\":\"same\",\"value\":\"%d\"}\n", i)
+	}
+	lines.WriteString("{\"key_b64\":\"/wA=\",\"value_b64\":\"AAEC/w==\",\"expires_at\":\"2091-01-01T00:00:00Z\"}\n")
+	code, out, errs := runWith(t.Context(), lines.String(), "load", "--addr", s.addr, "--concurrency", "16")
+	if code != 0 || !strings.Contains(out, "loaded 2,051 entries") {
+		t.Fatalf("load: exit %d, %s%s", code, out, errs)
+	}
+	code, _, errs = runWith(t.Context(), "a\t1\nb\n", "load", "--addr", s.addr, "--format", "tsv", "--tenant", "3")
+	if code != 1 || !strings.Contains(errs, "-:2: ") || !strings.Contains(errs, "1 entries before it are loaded") {
+		t.Errorf("malformed: exit %d, %s", code, errs)
+	}
+	if code, out, errs := run(t, "export", "--addr", s.addr, "--tenant", "3"); code != 0 || out != `{"key":"a","value":"1"}`+"\n" {
+		t.Errorf("export of a tenant: exit %d, %q %s", code, out, errs)
+	}
+	code, there, errs := run(t, "export", "--addr", s.addr)
+	if code != 0 || strings.Count(there, "\n") != 2002 || !strings.Contains(there, `{"key":"same","value":"49"}`) {
+		t.Errorf("export: exit %d, %d lines %s", code, strings.Count(there, "\n"), errs)
+	}
+	code, out, errs = run(t, "export", "k/1", "--addr", s.addr, "--output", filepath.Join(t.TempDir(), "o"))
+	if code != 0 || !strings.Contains(out, "exported 1,000 entries") || !strings.Contains(out, "not of one LSN") {
+		t.Errorf("export to a file: exit %d, %s%s", code, out, errs)
+	}
+	for _, verb := range []string{"load", "export"} {
+		code, _, errs := runWith(t.Context(), "a\t1\n", verb, "--dir", dir)
+		if want := "; use --addr " + s.addr; code != 1 || !strings.Contains(errs, want) {
+			t.Errorf("%s of a held directory: exit %d, %s, want %q", verb, code, errs, want)
+		}
+	}
+	s.stop()
+	_, here, errs := run(t, "export", "--dir", dir)
+	if diff := cmp.Diff(here, there); diff != "" {
+		t.Errorf("-directory +address\n%s%s", diff, errs)
+	}
+}
+
+// A mistake on the command line is told before anybody is asked.
+func TestRemote_Usage(t *testing.T) {
+	for _, tc := range []struct{ line, want string }{
+		{"get k --addr localhost", "want HOST:PORT or unix:PATH"},
+		{"get k --addr ::1:6380", "want HOST:PORT or unix:PATH"},
+		{"put k v --addr localhost:redis", "want a port from 1 to 65535"},
+		{"status --addr 127.0.0.1:65536", "want a port from 1 to 65535"},
+		{"checkpoint --addr 127.0.0.1:0", "want a port from 1 to 65535"},
+		{"digest --addr unix:", "want unix:PATH"},
+		{"load --addr 127.0.0.1:1 --vshards 4", "--vshards is for a directory"},
+		{"load --addr 127.0.0.1:1 --archive mem://", "--archive is for a directory"},
+		{"load --addr 127.0.0.1:1 --dir x", "--dir and --addr cannot be given together"},
+		{"load --addr 127.0.0.1:1 --concurrency 0", "want 1 to 4096"},
+		{"export --addr 127.0.0.1:1 --dir x", "--dir and --addr cannot be given together"},
+		{"export --addr 127.0.0.1:1 --json", "--output"},
+		{"incr k x --addr 127.0.0.1:1", ""},
+	} {
+		code, _, errs := runWith(t.Context(), "", strings.Fields(tc.line)...)
+		if code != 2 || !strings.Contains(errs, tc.want) {
+			t.Errorf("%s: exit %d, %s, want 2, %q", tc.line, code, errs, tc.want)
+		}
+	}
+}
