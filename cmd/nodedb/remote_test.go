@@ -22,9 +22,10 @@ type served struct {
 	stdout bytes.Buffer
 	log    *bufio.Scanner
 	addr   string
+	admin  string
 }
 
-var listening = regexp.MustCompile(`Redis clients on (\S+)`)
+var listening = regexp.MustCompile(`(Redis clients|admin) on (\S+)`)
 
 // startServe runs serve on a free port, and returns when it listens.
 func startServe(t *testing.T, env []string, args ...string) *served {
@@ -42,8 +43,12 @@ func startServe(t *testing.T, env []string, args ...string) *served {
 	t.Cleanup(func() { _ = s.cmd.Process.Kill() }) // when the test has not stopped it
 	s.log = bufio.NewScanner(pipe)
 	for s.log.Scan() {
-		if m := listening.FindStringSubmatch(s.log.Text()); m != nil && s.addr == "" {
-			s.addr = m[1]
+		switch m := listening.FindStringSubmatch(s.log.Text()); {
+		case m == nil:
+		case m[1] == "admin":
+			s.admin = m[2]
+		case s.addr == "":
+			s.addr = m[2]
 		}
 		if strings.Contains(s.log.Text(), "running") {
 			return s
