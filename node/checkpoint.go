@@ -45,6 +45,9 @@ func (n *Node) checkpoint(ctx context.Context) (CheckpointResult, error) {
 	}
 	result.Duration = n.opts.Clock().Sub(began)
 	n.checkpoints.observe(result, n.opts.Clock(), err)
+	if n.opts.Checkpointed != nil {
+		n.opts.Checkpointed(began, result, err)
+	}
 	if err != nil {
 		return result, err
 	}

@@ -95,6 +95,9 @@ type Options struct {
 
 	// Progress is called during recovery, on the goroutine of Open.
 	Progress func(Recovery)
+	// Checkpointed is called after each checkpoint with when it began and its error,
+	// on its goroutine: it must not wait. Checkpoints come one after the other.
+	Checkpointed func(began time.Time, r CheckpointResult, err error)
 
 	// For tests and embedding.
 	FS      vfs.FS

@@ -16,6 +16,7 @@ import (
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/admin"
 	"github.com/nodedb-go/nodedb/internal/cli"
+	"github.com/nodedb-go/nodedb/internal/trace"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/node/engine"
 )
@@ -76,6 +77,7 @@ type opening struct {
 	archive bool         // the verb has --archive
 	tuning  bool         // the verb has the tuning flags
 	meter   *admin.Meter // counts the requests to the stores; nil: nobody does
+	tracer  *trace.Tracer
 }
 
 // session is an open node and what must be closed with it.
@@ -94,7 +96,7 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 	if err := checkDir(dir, o.create); err != nil {
 		return nil, err
 	}
-	opts := &node.Options{Logger: c.Log, Progress: recoveryProgress(c)}
+	opts := &node.Options{Logger: c.Log, Progress: recoveryProgress(c), Checkpointed: checkpointed(o.tracer)}
 	if o.tuning {
 		if err := tune(c, opts); err != nil {
 			return nil, err

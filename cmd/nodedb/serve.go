@@ -60,7 +60,7 @@ func runServe(c *cli.Call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, adm.end()) }()
-	s, err := openNode(c, opening{create: true, archive: true, tuning: true, meter: adm.meter})
+	s, err := openNode(c, opening{create: true, archive: true, tuning: true, meter: adm.meter, tracer: tracer})
 	if err != nil {
 		return err
 	}

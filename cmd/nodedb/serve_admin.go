@@ -42,7 +42,7 @@ type adminServer struct {
 func serveAdmin(c *cli.Call, certs *certificates, tracer *trace.Tracer) (*adminServer, error) {
 	addr := c.String("admin")
 	if addr == "off" {
-		return &adminServer{}, nil
+		return &adminServer{meter: newMeter(tracer)}, nil
 	}
 	token, err := adminToken(c.String("admin-token-file"))
 	if err != nil {
@@ -52,7 +52,7 @@ func serveAdmin(c *cli.Call, certs *certificates, tracer *trace.Tracer) (*adminS
 	if err != nil {
 		return nil, err
 	}
-	a := &adminServer{meter: admin.NewMeter()}
+	a := &adminServer{meter: newMeter(tracer)}
 	o := admin.Options{Version: cli.BuildVersion("nodedb").Version, Token: token, Logger: c.Log, ReadyLag: c.Duration("ready-lag"), Meter: a.meter, Clients: a.clientStats, Trace: tracer}
 	if len(c.ArchiveURLs()) > 0 {
 		o.History = a.history

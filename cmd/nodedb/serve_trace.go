@@ -7,8 +7,10 @@ import (
 
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/nodedb-go/nodedb/internal/admin"
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/internal/trace"
+	"github.com/nodedb-go/nodedb/node"
 )
 
 // traceFlags are where traces go.
@@ -30,6 +32,23 @@ func openTracer(c *cli.Call) (*trace.Tracer, error) {
 		return nil, cli.Hint(cli.Usagef("--otlp-endpoint and --trace-ratio: %w", err), "for example --otlp-endpoint http://127.0.0.1:4318 --trace-ratio 0.01")
 	}
 	return t, nil
+}
+
+// newMeter counts and traces the requests to the stores.
+func newMeter(t *trace.Tracer) *admin.Meter {
+	m := admin.NewMeter()
+	m.Trace = t
+	return m
+}
+
+// checkpointed traces checkpoints.
+func checkpointed(t *trace.Tracer) func(time.Time, node.CheckpointResult, error) {
+	if t == nil {
+		return nil
+	}
+	return func(began time.Time, r node.CheckpointResult, err error) {
+		t.Checkpoint(began, uint64(r.Flushed), r.RemovedBytes, err)
+	}
 }
 
 // traceTimeout is how long the last traces may take. They are no reason to fail.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,7 +42,7 @@ func TestServe_Trace(t *testing.T) {
 	at := tracetest.New(t)
 	for _, endpoint := range []string{at.URL, "http://" + gone.Addr().String()} {
 		dir := filepath.Join(t.TempDir(), "n")
-		cmd := child(t.Context(), "nodedb", "serve", "--addr", "127.0.0.1:0", "--admin", "off", "--dir", dir, "--otlp-endpoint", endpoint, "--trace-ratio", "1")
+		cmd := child(t.Context(), "nodedb", "serve", "--addr", "127.0.0.1:0", "--admin", "off", "--dir", dir, "--archive", "file://"+filepath.Join(t.TempDir(), "a"), "--otlp-endpoint", endpoint, "--trace-ratio", "1")
 		stderr, err := cmd.StderrPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -76,8 +77,10 @@ func TestServe_Trace(t *testing.T) {
 			t.Errorf("resource %v", s.Resource)
 		}
 	}
-	if text := strings.Join(names, " "); !strings.Contains(text, "NODEDB.PUT") {
-		t.Errorf("spans %s, want one of the put", text)
+	for _, want := range []string{"NODEDB.PUT", "checkpoint", "upload segment"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("spans %q, want one of %s", names, want)
+		}
 	}
 	if bytes.Contains(at.Bytes(), []byte("secret")) {
 		t.Error("keys or values were sent to the collector")

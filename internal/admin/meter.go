@@ -10,11 +10,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/nodedb-go/nodedb/archive"
+	"github.com/nodedb-go/nodedb/internal/trace"
 )
 
 // Meter counts the requests to stores: what an archive costs, and how long an upload
 // takes. Its methods may be called from any goroutine.
 type Meter struct {
+	Trace *trace.Tracer // makes spans of creates; nil: of none
+
 	requests *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -45,6 +48,7 @@ func (s *meteredStore) Create(ctx context.Context, key string, body io.ReaderAt,
 	s.count("create")
 	began := time.Now()
 	err := s.Store.Create(ctx, key, body, size)
+	s.m.Trace.Upload(began, objectOf(key), s.repo, size, codeOf(err))
 	s.m.attempts.WithLabelValues(codeOf(err), s.repo).Inc()
 	if err == nil {
 		s.m.seconds.WithLabelValues(s.repo).Observe(time.Since(began).Seconds())
@@ -70,6 +74,25 @@ func (s *meteredStore) List(ctx context.Context, prefix, after string) iter.Seq2
 func (s *meteredStore) Delete(ctx context.Context, key string) error {
 	s.count("delete")
 	return s.Store.Delete(ctx, key)
+}
+
+// objectOf says what an object is.
+func objectOf(key string) string {
+	_, k, err := archive.ParseFull(key)
+	if err != nil {
+		return "other"
+	}
+	switch k.(type) {
+	case archive.SegmentKey:
+		return "segment"
+	case archive.BaseKey:
+		return "base"
+	case archive.ObjKey:
+		return "base content"
+	case archive.EpochKey:
+		return "epoch"
+	}
+	return "other"
 }
 
 // codes name the classes of a store's errors.
