@@ -48,7 +48,7 @@ func runCheckpoint(c *cli.Call) (err error) {
 func backupVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "backup", Category: nodeCategory, Usage: "write a base backup to the archive; only new files travel",
-		Flags: writeFlags(), Run: runBackup,
+		Flags: writeFlags(remoteFlags()...), Run: runBackup,
 	}
 }
 
@@ -62,17 +62,11 @@ type backupDoc struct {
 	Took       time.Duration `json:"duration_ns"`
 }
 
-func runBackup(c *cli.Call) (err error) {
-	s, err := openNode(c, opening{archive: true})
+func runBackup(c *cli.Call) error {
+	doc, err := backUp(c)
 	if err != nil {
 		return err
 	}
-	defer s.closeInto(&err)
-	b, err := s.Backup(c.Context())
-	if err != nil {
-		return err
-	}
-	doc := viewBase(b)
 	return c.Answer(doc, func(w io.Writer) error {
 		return cli.Table(w, [][]string{
 			{"base", doc.Manifest},
@@ -82,6 +76,33 @@ func runBackup(c *cli.Call) (err error) {
 			{"took", cli.FormatDuration(doc.Took)},
 		})
 	})
+}
+
+// backUp lets the node of --dir or of --addr write its base.
+func backUp(c *cli.Call) (doc backupDoc, err error) {
+	yes, err := isRemote(c)
+	if err != nil {
+		return doc, err
+	}
+	if yes {
+		r, err := dial(c)
+		if err != nil {
+			return doc, err
+		}
+		defer r.Close()
+		err = r.document(c.Context(), &doc, "NODEDB.BACKUP")
+		return doc, err
+	}
+	s, err := openNode(c, opening{archive: true})
+	if err != nil {
+		return doc, orAsk(c, err)
+	}
+	defer s.closeInto(&err)
+	b, err := s.Backup(c.Context())
+	if err != nil {
+		return doc, err
+	}
+	return viewBase(b), nil
 }
 
 func viewBase(b archive.BaseInfo) backupDoc {

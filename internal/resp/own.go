@@ -30,6 +30,7 @@ func ownCommands() []command {
 			return nil
 		}},
 		{name: "nodedb.checkpoint", arity: -1, need: rightAdmin, blocks: true, conn: checkpointNow},
+		{name: "nodedb.backup", arity: 1, need: rightAdmin, blocks: true, conn: backupNow},
 		{name: "nodedb.restorepoint", arity: -2, need: rightAdmin, blocks: true, conn: restorePoint},
 		{name: "nodedb.digest", arity: -1, need: rightAdmin, blocks: true, conn: digestNow},
 	}
