@@ -58,6 +58,9 @@ func (r *rig) moved(what string, step func(), names ...string) {
 func TestMetricsMove(t *testing.T) {
 	r := newRig(t, Options{}, node.Options{})
 	ctx := t.Context()
+	if _, done := r.history.look(0, historyAgeMin); done != nil {
+		<-done // nothing is there yet
+	}
 	r.moved("a write", func() { r.put("k") },
 		"nodedb_durable_lsn", "nodedb_appended_lsn", "nodedb_applied_lsn", "nodedb_core_tasks_total",
 		"nodedb_wal_records_total", "nodedb_wal_written_bytes_total", "nodedb_wal_group_commits_total", "nodedb_wal_syncs_total",
