@@ -59,9 +59,9 @@ func runExport(c *cli.Call) (err error) {
 		return err
 	}
 	return c.Answer(doc, func(w io.Writer) error {
-		of := "page by page from a running node, not of one LSN"
-		if doc.LSN != 0 {
-			of = fmt.Sprintf("as of LSN %d", doc.LSN)
+		of := fmt.Sprintf("as of LSN %d", doc.LSN)
+		if c.String("addr") != "" {
+			of = "page by page from a running node, not of one LSN"
 		}
 		_, err := fmt.Fprintf(w, "exported %s, %s to %s in %s, %s\n", cli.Plural(doc.Entries, "entry"),
 			cli.FormatSize(doc.Bytes), path, cli.FormatDuration(doc.Took), of)

@@ -63,13 +63,20 @@ _FUNC_complete() {
     fi
 }
 compdef _FUNC_complete NAME
+# As a file of $fpath it is read by the first completion, which it then answers.
+[[ "${funcstack[1]}" != _NAME ]] || _FUNC_complete "$@"
 `,
 	"fish": `# fish completion for NAME
 function __FUNC_complete
     set -l words (commandline -opc) (commandline -ct)
-    NAME __complete $words[2..-1] 2>/dev/null
+    set -l found (NAME __complete $words[2..-1] 2>/dev/null)
+    if set -q found[1]
+        printf '%s\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
-complete -c NAME -a '(__FUNC_complete)'
+complete -c NAME -f -a '(__FUNC_complete)'
 `,
 }
 
