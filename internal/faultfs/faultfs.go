@@ -264,7 +264,14 @@ func (f *FS) MkdirAll(dir string, perm os.FileMode) error {
 }
 
 // Lock implements vfs.FS.
-func (f *FS) Lock(name string) (io.Closer, error) { return f.inner.Lock(name) }
+//
+// Hooks wait for it: MemFS.Lock takes the lock for cloning twice, to read, and a
+// CrashClone that comes in between would stop both for good.
+func (f *FS) Lock(name string) (io.Closer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.inner.Lock(name)
+}
 
 // List implements vfs.FS.
 func (f *FS) List(dir string) ([]string, error) { return f.inner.List(dir) }

@@ -168,3 +168,40 @@ func TestCrashClone(t *testing.T) {
 		t.Errorf("%d operations, want %d", len(clones), len(want))
 	}
 }
+
+// A crash is cloned while a directory is locked: neither waits for the other.
+func TestCloneDuringLock(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	fs := New(mem)
+	fs.Hook(func(Op) { mem.CrashClone(vfs.CrashCloneCfg{}) })
+	done := make(chan error, 1)
+	go func() {
+		for range 2000 {
+			l, err := fs.Lock("LOCK")
+			if err == nil {
+				err = l.Close()
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		default:
+		}
+		if err := fs.MkdirAll("dir", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := fs.RemoveAll("dir"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
