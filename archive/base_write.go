@@ -78,6 +78,22 @@ type BaseInfo struct {
 	Duration   time.Duration
 }
 
+// BaseSummary is a BaseInfo as documents and commands tell it.
+type BaseSummary struct {
+	Manifest   string        `json:"manifest"`
+	LSN        wal.LSN       `json:"lsn"`
+	Files      int           `json:"files"`
+	Bytes      int64         `json:"bytes"`
+	NewObjects int           `json:"new_objects"`
+	NewBytes   int64         `json:"new_bytes"`
+	Took       time.Duration `json:"duration_ns"`
+}
+
+// Summary leaves out the store.
+func (b *BaseInfo) Summary() BaseSummary {
+	return BaseSummary{b.Key.String(), b.LSN, b.Files, b.Bytes, b.NewObjects, b.NewBytes, b.Duration}
+}
+
 func (o *BaseOptions) withDefaults() BaseOptions {
 	var d BaseOptions
 	if o != nil {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/wal"
@@ -52,21 +51,17 @@ func backupVerb() *cli.Verb {
 	}
 }
 
-type backupDoc struct {
-	Manifest   string        `json:"manifest"`
-	LSN        wal.LSN       `json:"lsn"`
-	Files      int           `json:"files"`
-	Bytes      int64         `json:"bytes"`
-	NewObjects int           `json:"new_objects"`
-	NewBytes   int64         `json:"new_bytes"`
-	Took       time.Duration `json:"duration_ns"`
-}
-
-func runBackup(c *cli.Call) error {
-	doc, err := backUp(c)
+func runBackup(c *cli.Call) (err error) {
+	s, done, err := openCaring(c, opening{archive: true})
 	if err != nil {
 		return err
 	}
+	defer done(&err)
+	b, err := s.Backup(c.Context())
+	if err != nil {
+		return err
+	}
+	doc := b.Summary()
 	return c.Answer(doc, func(w io.Writer) error {
 		return cli.Table(w, [][]string{
 			{"base", doc.Manifest},
@@ -76,37 +71,6 @@ func runBackup(c *cli.Call) error {
 			{"took", cli.FormatDuration(doc.Took)},
 		})
 	})
-}
-
-// backUp lets the node of --dir or of --addr write its base.
-func backUp(c *cli.Call) (doc backupDoc, err error) {
-	yes, err := isRemote(c)
-	if err != nil {
-		return doc, err
-	}
-	if yes {
-		r, err := dial(c)
-		if err != nil {
-			return doc, err
-		}
-		defer r.Close()
-		err = r.document(c.Context(), &doc, "NODEDB.BACKUP")
-		return doc, err
-	}
-	s, err := openNode(c, opening{archive: true})
-	if err != nil {
-		return doc, orAsk(c, err)
-	}
-	defer s.closeInto(&err)
-	b, err := s.Backup(c.Context())
-	if err != nil {
-		return doc, err
-	}
-	return viewBase(b), nil
-}
-
-func viewBase(b archive.BaseInfo) backupDoc {
-	return backupDoc{b.Key.String(), b.LSN, b.Files, b.Bytes, b.NewObjects, b.NewBytes, b.Duration}
 }
 
 func restorePointVerb() *cli.Verb {

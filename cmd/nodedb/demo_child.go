@@ -12,6 +12,7 @@ import (
 
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/wal"
@@ -41,7 +42,7 @@ type demoEvent struct {
 	Time       time.Time              `json:"time,omitzero"`
 	Digest     *node.DigestResult     `json:"digest,omitempty"`
 	Checkpoint *node.CheckpointResult `json:"checkpoint,omitempty"`
-	Base       *backupDoc             `json:"base,omitempty"`
+	Base       *archive.BaseSummary   `json:"base,omitempty"`
 	Log        *demoLog               `json:"log,omitempty"`
 	Error      string                 `json:"error,omitempty"`
 }
@@ -198,7 +199,7 @@ func (w *demoWriter) backup(ctx context.Context, _ int) error {
 	if err != nil {
 		return err
 	}
-	return w.out.send(demoEvent{Kind: "base", LSN: b.LSN, Base: new(viewBase(b))})
+	return w.out.send(demoEvent{Kind: "base", LSN: b.LSN, Base: new(b.Summary())})
 }
 
 func (w *demoWriter) checkpoint(ctx context.Context, _ int) error {

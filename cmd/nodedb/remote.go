@@ -16,6 +16,7 @@ import (
 
 	ucli "github.com/urfave/cli/v2"
 
+	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/internal/resp/client"
 	"github.com/nodedb-go/nodedb/node"
@@ -210,6 +211,21 @@ func (r *remote) Increment(ctx context.Context, key []byte, delta int64, o *node
 // Checkpoint is [node.Node.Checkpoint].
 func (r *remote) Checkpoint(ctx context.Context) (out node.CheckpointResult, err error) {
 	return out, r.document(ctx, &out, "NODEDB.CHECKPOINT", "JSON")
+}
+
+// Backup is [node.Node.Backup]; the answer does not name the store.
+func (r *remote) Backup(ctx context.Context) (out archive.BaseInfo, err error) {
+	var doc archive.BaseSummary
+	if err := r.document(ctx, &doc, "NODEDB.BACKUP"); err != nil {
+		return out, err
+	}
+	k, err := archive.ParseKey(doc.Manifest)
+	key, ok := k.(archive.BaseKey)
+	if err != nil || !ok {
+		return out, fmt.Errorf("ask the node: its answer names no base: %q", doc.Manifest)
+	}
+	return archive.BaseInfo{Key: key, LSN: doc.LSN, Files: doc.Files, Bytes: doc.Bytes,
+		NewObjects: doc.NewObjects, NewBytes: doc.NewBytes, Duration: doc.Took}, nil
 }
 
 // RestorePoint is [node.Node.RestorePoint].

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/nodedb-go/nodedb/archive"
 )
 
 // A running node writes its base when it is asked; one without an archive says so.
@@ -15,7 +17,7 @@ func TestRemote_Backup(t *testing.T) {
 		t.Fatal(errs)
 	}
 	code, out, errs := run(t, "backup", "--json", "--addr", s.addr)
-	var doc backupDoc
+	var doc archive.BaseSummary
 	if err := json.Unmarshal([]byte(out), &doc); code != 0 || err != nil || doc.Manifest == "" || doc.LSN == 0 || doc.NewObjects == 0 {
 		t.Errorf("backup: exit %d, %v, %+v %s", code, err, doc, errs)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/internal/cli"
 	"github.com/nodedb-go/nodedb/node"
 	"github.com/nodedb-go/nodedb/wal"
@@ -21,6 +22,7 @@ type keyWriter interface {
 // caretaker is an open node, or one that runs.
 type caretaker interface {
 	Checkpoint(ctx context.Context) (node.CheckpointResult, error)
+	Backup(ctx context.Context) (archive.BaseInfo, error)
 	RestorePoint(ctx context.Context, name string) (wal.LSN, time.Time, error)
 	Digest(ctx context.Context) (node.DigestResult, error)
 }

@@ -23,7 +23,7 @@ func (s *Server) apiRoutes(t map[string]route) {
 	}), true}
 	t["/api/backup"] = route{http.MethodPost, forChange, change(s, func(ctx context.Context, n *node.Node, _ noBody) (any, error) {
 		b, err := n.Backup(ctx)
-		return baseDoc{b.Key.String(), b.LSN, b.Files, b.Bytes, b.NewObjects, b.NewBytes, b.Duration}, err
+		return b.Summary(), err
 	}), true}
 	t["/api/seal"] = route{http.MethodPost, forChange, change(s, func(ctx context.Context, n *node.Node, _ noBody) (any, error) {
 		lsn, err := n.Seal(ctx)
@@ -43,15 +43,6 @@ type (
 	noBody    struct{}
 	pointBody struct {
 		Name string `json:"name"`
-	}
-	baseDoc struct {
-		Manifest   string        `json:"manifest"`
-		LSN        wal.LSN       `json:"lsn"`
-		Files      int           `json:"files"`
-		Bytes      int64         `json:"bytes"`
-		NewObjects int           `json:"new_objects"`
-		NewBytes   int64         `json:"new_bytes"`
-		Took       time.Duration `json:"duration_ns"`
 	}
 	sealDoc struct {
 		LSN wal.LSN `json:"lsn"`
