@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/nodedb-go/nodedb/internal/cli"
@@ -22,21 +21,14 @@ func openLoading(c *cli.Call) ([]keyWriter, func(*error), error) {
 		return slices.Repeat([]keyWriter{s.db()}, n), s.closeInto, nil
 	}
 	var conns []*remote
-	closeAll := func(err *error) {
-		for _, r := range conns {
-			if cerr := r.Close(); *err == nil && cerr != nil {
-				*err = fmt.Errorf("close connection: %w", cerr)
-			}
-		}
-	}
 	var to []keyWriter
 	for range n {
 		r, err := dial(c)
 		if err != nil {
-			closeAll(&err)
+			closing(conns...)(&err)
 			return nil, nil, err
 		}
 		conns, to = append(conns, r), append(to, r)
 	}
-	return to, closeAll, nil
+	return to, closing(conns...), nil
 }

@@ -62,9 +62,16 @@ func connected[T any](c *cli.Call, before error) (as T, _ func(*error), _ error)
 	if err != nil {
 		return as, nil, err
 	}
-	return any(r).(T), func(err *error) {
-		if cerr := r.Close(); *err == nil && cerr != nil {
-			*err = fmt.Errorf("close connection: %w", cerr)
+	return any(r).(T), closing(r), nil
+}
+
+// closing closes connections at the end of a verb, and keeps its first error.
+func closing(conns ...*remote) func(*error) {
+	return func(err *error) {
+		for _, r := range conns {
+			if cerr := r.Close(); *err == nil && cerr != nil {
+				*err = fmt.Errorf("close connection: %w", cerr)
+			}
 		}
-	}, nil
+	}
 }
