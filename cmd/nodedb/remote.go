@@ -93,25 +93,36 @@ func dial(c *cli.Call) (*remote, error) {
 		}
 	}
 	o.Tenant = uint32(c.Uint("tenant"))
-	ca := c.String("tls-ca")
-	if c.Bool("tls") || ca != "" {
-		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	}
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, err
-		}
-		o.TLS.RootCAs = x509.NewCertPool()
-		if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", ca)
-		}
+	var err error
+	if o.TLS, err = tlsOf(c, "tls"); err != nil {
+		return nil, err
 	}
 	conn, err := client.Dial(c.Context(), c.String("addr"), o)
 	if err != nil {
 		return nil, dialError(c, err)
 	}
 	return &remote{conn}, nil
+}
+
+// tlsOf is how to speak TLS, when the flag or --tls-ca asks for it.
+func tlsOf(c *cli.Call, flag string) (*tls.Config, error) {
+	ca := c.String("tls-ca")
+	if !c.Bool(flag) && ca == "" {
+		return nil, nil
+	}
+	o := &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca == "" {
+		return o, nil
+	}
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		return nil, err
+	}
+	o.RootCAs = x509.NewCertPool()
+	if !o.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", ca)
+	}
+	return o, nil
 }
 
 // dialError says what to try.

@@ -8,6 +8,7 @@ import (
 // failure is the body of every answer that is not a success.
 type failure struct {
 	Error string `json:"error"`
+	Kind  string `json:"kind,omitempty"`
 }
 
 // answer writes one JSON document. An error of the connection is the client's.
@@ -21,4 +22,4 @@ func answer(w http.ResponseWriter, code int, doc any) {
 	_, _ = w.Write(append(body, '\n'))
 }
 
-func fail(w http.ResponseWriter, code int, text string) { answer(w, code, failure{text}) }
+func fail(w http.ResponseWriter, code int, text string) { answer(w, code, failure{Error: text}) }

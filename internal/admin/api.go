@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -29,6 +30,7 @@ func (s *Server) apiRoutes(t map[string]route) {
 		lsn, err := n.Seal(ctx)
 		return sealDoc{lsn}, err
 	}), true}
+	t["/api/push"] = route{http.MethodPost, forChange, change(s, s.push), true}
 	t["/api/digest"] = route{http.MethodPost, forChange, change(s, func(ctx context.Context, n *node.Node, _ noBody) (any, error) {
 		return n.Digest(ctx)
 	}), true}
@@ -47,12 +49,34 @@ type (
 	sealDoc struct {
 		LSN wal.LSN `json:"lsn"`
 	}
+	pushDoc struct {
+		Archived wal.LSN       `json:"archived_lsn"`
+		Sent     int64         `json:"waited_bytes"`
+		Took     time.Duration `json:"duration_ns"`
+	}
 	pointDoc struct {
 		Name string    `json:"name"`
 		LSN  wal.LSN   `json:"lsn"`
 		Time time.Time `json:"time"`
 	}
 )
+
+// push seals the log and waits until every required store has it.
+func (s *Server) push(ctx context.Context, n *node.Node, _ noBody) (any, error) {
+	began := s.opts.Clock()
+	if n.Status().Archive == nil {
+		return nil, node.ErrNoArchive
+	}
+	lsn, err := n.Seal(ctx)
+	if err != nil {
+		return nil, err
+	}
+	waiting := n.Status().Archive.WaitingBytes
+	if err := n.WaitArchived(ctx, lsn); err != nil {
+		return nil, fmt.Errorf("archive the log up to LSN %d: %w", lsn, err)
+	}
+	return pushDoc{lsn, waiting, s.opts.Clock().Sub(began)}, nil
+}
 
 // withNode answers for the node while there is none.
 func (s *Server) withNode(f func(http.ResponseWriter, *http.Request, *node.Node)) func(http.ResponseWriter, *http.Request) {
@@ -80,7 +104,7 @@ func change[B any](s *Server, do func(context.Context, *node.Node, B) (any, erro
 		doc, err := do(r.Context(), n, body)
 		if err != nil {
 			s.opts.Logger.Warn("admin request failed", "path", r.URL.Path, "err", err)
-			fail(w, statusOf(err), err.Error())
+			answer(w, statusOf(err), failure{err.Error(), kindOf(err)})
 			return
 		}
 		answer(w, http.StatusOK, doc)
@@ -113,6 +137,15 @@ func statusOf(err error) int {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
+}
+
+// kindOf names what a program must tell from other failures, as the verbs of nodedb
+// do with --json.
+func kindOf(err error) string {
+	if errors.Is(err, archive.ErrFenced) {
+		return "fenced"
+	}
+	return ""
 }
 
 type statusDoc struct {

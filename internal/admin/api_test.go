@@ -35,6 +35,9 @@ func TestAPI(t *testing.T) {
 	if got := post("seal", "", 200); !strings.Contains(got, `"lsn": 4`) {
 		t.Error(got)
 	}
+	if got := post("push", "", 200); !strings.Contains(got, `"archived_lsn": 4`) {
+		t.Error(got)
+	}
 	if got := post("checkpoint", "", 200); !strings.Contains(got, `"flushed_lsn"`) {
 		t.Error(got)
 	}
