@@ -23,7 +23,7 @@ window, 5 gap, 6 store unreachable, 7 fenced, 8 cold storage.`,
 			demoVerb(), demoWriterVerb(), serveVerb(),
 			putVerb(), getVerb(), delVerb(), incrVerb(), scanVerb(), loadVerb(), exportVerb(),
 			checkpointVerb(), backupVerb(), restorePointVerb(), digestVerb(), statusVerb(), topVerb(),
-			walVerb(), archiveVerb(), catalogVerb(), benchVerb(),
+			notAsked(walVerb()), notAsked(archiveVerb()), notAsked(catalogVerb()), benchVerb(),
 			cli.CompletionVerb("nodedb"), manualVerb(),
 		},
 	}

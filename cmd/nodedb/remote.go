@@ -78,6 +78,34 @@ func checkAddr(addr string) error {
 	return nil
 }
 
+// notAsked tells who gives --addr to a verb that asks no node what to give instead.
+func notAsked(v *cli.Verb) *cli.Verb {
+	has := func(name string) bool {
+		return slices.ContainsFunc(v.Flags, func(f ucli.Flag) bool { return f.Names()[0] == name })
+	}
+	hint := "it asks no node: see its commands for what they read"
+	switch {
+	case len(v.Verbs) > 0:
+	case has("admin"):
+		hint = "the admin server does that for a node that runs: give --admin HOST:PORT --admin-token-file FILE"
+	case has("archive") && has("dir"):
+		hint = "it reads the archive's store and a node's files: give --archive URL, and on the node's host --dir DIR"
+	case has("archive"):
+		hint = "it works on the archive's store, not on a node: give --archive URL"
+	case has("from"):
+		hint = "it works on stores, not on a node: give --from URL and --to URL"
+	case has("dir"):
+		hint = "it works on the node's files: run it on the node's host with --dir DIR"
+	default:
+		hint = "it asks no node: leave the flag out"
+	}
+	v.Elsewhere = map[string]string{"addr": hint}
+	for _, sub := range v.Verbs {
+		notAsked(sub)
+	}
+	return v
+}
+
 // remote is a node that runs, asked over its Redis port.
 type remote struct {
 	*client.Conn

@@ -73,6 +73,15 @@ func TestRemote_Usage(t *testing.T) {
 		{"export --addr 127.0.0.1:1 --dir x", "--dir and --addr cannot be given together"},
 		{"export --addr 127.0.0.1:1 --json", "--output"},
 		{"incr k x --addr 127.0.0.1:1", ""},
+		{"wal ls --addr 127.0.0.1:1", "run it on the node's host with --dir DIR"},
+		{"wal --addr 127.0.0.1:1 ls", "see its commands"},
+		{"--addr=127.0.0.1:1 wal verify", "run it on the node's host with --dir DIR"},
+		{"archive ls --addr 127.0.0.1:1", "give --archive URL"},
+		{"archive status --addr 127.0.0.1:1", "give --archive URL, and on the node's host --dir DIR"},
+		{"archive push --addr 127.0.0.1:1", "give --admin HOST:PORT --admin-token-file FILE"},
+		{"archive copy --addr 127.0.0.1:1", "give --from URL and --to URL"},
+		{"archive keygen --addr 127.0.0.1:1", "leave the flag out"},
+		{"catalog index --addr 127.0.0.1:1", "give --archive URL"},
 	} {
 		code, _, errs := runWith(t.Context(), "", strings.Fields(tc.line)...)
 		if code != 2 || !strings.Contains(errs, tc.want) {

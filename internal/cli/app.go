@@ -31,6 +31,7 @@ type Verb struct {
 	Hidden      bool
 	LogLevel    string // default of --log-level; "" is warn
 	Flags       []ucli.Flag
+	Elsewhere   map[string]string // flags that only other verbs have, and what to do instead
 	Verbs       []*Verb
 	Run         func(*Call) error
 }

@@ -162,6 +162,9 @@ func (s *arranger) unknownVerb(word string) error {
 
 func (s *arranger) unknownFlag(name string) error {
 	err := Usagef("%s has no flag --%s", strings.Join(s.line.path, " "), name)
+	if s.verb != nil && s.verb.Elsewhere[name] != "" {
+		return Hint(err, "%s", s.verb.Elsewhere[name])
+	}
 	var names []string
 	if s.verb != nil {
 		names = flagNames(s.verb.flags())
