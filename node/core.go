@@ -37,7 +37,8 @@ type core struct {
 	idem     map[string]stagedOutcome // of requests in open, queue and pending
 	sweep    sweep
 	waiters  []applyWaiter
-	tx       Tx // of the update that runs; one at a time
+	tx       Tx         // of the update that runs; one at a time
+	told     []*Starter // to be woken
 
 	stopped atomic.Bool // by Stop: it answers no more cuts
 }
@@ -47,6 +48,7 @@ func (c *core) Start(*tpc.Core) error { return nil }
 
 // Flush implements tpc.Driver: it hands what was staged to the log.
 func (c *core) Flush(_ *tpc.Core, more bool) {
+	defer c.wakeTold()
 	f := c.open
 	if f == nil {
 		return
@@ -68,6 +70,7 @@ func (c *core) Flush(_ *tpc.Core, more bool) {
 		return
 	}
 	c.answerAsync(f)
+	c.wakeTold() // before the disk is waited for
 	// With nothing of its own under way and nobody else at the log, the core
 	// syncs on its own thread: two changes of thread less, and while it waits for
 	// the disk the next group gathers in the inbox.
@@ -108,10 +111,10 @@ func (c *core) answerAsync(f *flight) {
 }
 
 // settle answers one request of a flight, once.
-func (*core) settle(op *stagedOp, err error) {
+func (c *core) settle(op *stagedOp, err error) {
 	r := op.req
 	op.req = nil
-	r.finish(err)
+	c.tell(r.finish(err))
 }
 
 // fail answers all requests of a flight with err.
@@ -129,6 +132,7 @@ func (c *core) Poll(*tpc.Core) bool {
 	if c.queue.len() == 0 && len(c.pending) == 0 && c.node.cut.Load() == nil {
 		return false
 	}
+	defer c.wakeTold()
 	durable := c.node.log.Durable()
 	limit, at := c.cutLimit(durable)
 	if len(c.pending) == 0 {
@@ -193,6 +197,7 @@ func (c *core) Recovered(_ *tpc.Core, p *tpc.PanicError) {
 		c.applying = nil
 		c.condemn(s, p)
 	}
+	c.wakeTold()
 	c.tpc.Wake()
 }
 
@@ -213,4 +218,5 @@ func (c *core) Stop(*tpc.Core) {
 	c.pending, c.queue.items, c.open = nil, nil, nil
 	c.abandonCut()
 	c.failWaiters(ErrClosed)
+	c.wakeTold()
 }

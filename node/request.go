@@ -54,6 +54,9 @@ type request struct {
 	muts   []kv.Mutation
 	fn     func(*Tx) error
 	buf    []byte // backs key, value, old and idem
+	// Who is to be told when it is answered, and by whom; both or neither.
+	starter *Starter
+	end     Ender
 
 	// Set by the core before the waiter is done.
 	lsn wal.LSN
@@ -83,7 +86,7 @@ func (r *request) free() {
 	r.core, r.shard, r.key, r.value, r.old, r.idem = nil, nil, nil, nil, nil, nil
 	r.async, r.delta, r.expire, r.hash = false, 0, 0, 0
 	r.lsn, r.num, r.ok, r.err = 0, 0, false, nil
-	r.fn, r.refused = nil, nil
+	r.fn, r.refused, r.starter, r.end = nil, nil, nil, nil
 	r.buf, r.muts = buf, muts
 	requests.Put(r)
 }
@@ -143,14 +146,24 @@ func (r *request) Header() *tpc.Header { return &r.hdr }
 func (r *request) Run(*tpc.Core) { r.core.stage(r) }
 
 // Fail implements tpc.Task.
-func (r *request) Fail(err error) { r.finish(err) }
+func (r *request) Fail(err error) {
+	if s := r.finish(err); s != nil {
+		s.wake() // the core may be about to end
+	}
+}
 
-// finish answers the client, on the core's thread.
-func (r *request) finish(err error) {
+// finish answers the client, on the core's thread. It returns the Starter that is
+// to be woken, if there is one.
+func (r *request) finish(err error) *Starter {
 	r.err = err
+	s, end := r.starter, r.end
 	// A client that has gone may still cancel the request, so that is not given
 	// back: another client's would be cancelled instead.
 	r.waiter.Done()
+	if end != nil {
+		end.UpdateEnded() // r may be another's by now
+	}
+	return s
 }
 
 // A store that is behind with its flushes is waited for: that is back-pressure,

@@ -19,7 +19,7 @@ func (c *core) stage(r *request) {
 	c.undo = f.mark()
 	if err := c.evaluate(f, r); err != nil {
 		c.rewind(f, c.undo)
-		r.finish(err)
+		c.tell(r.finish(err))
 	}
 }
 

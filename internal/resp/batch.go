@@ -52,7 +52,10 @@ type part struct {
 	view  counted
 	key   []byte
 	under node.Updating
-	err   error // of its start
+
+	waited bool // lsn and err are known
+	lsn    wal.LSN
+	err    error
 }
 
 func (b *batch) len() int { return len(b.waiting) }
@@ -106,7 +109,15 @@ func (c *conn) keyed(cmd *command, args [][]byte) {
 // read runs a command over what is applied.
 func (c *conn) read(cmd *command, args [][]byte, out *reply) error {
 	c.call = call{args: args, v: reading{c}, now: c.s.now(), out: out}
+	aside := c.sock != nil && !c.loop
+	var began time.Time
+	if aside {
+		began = time.Now()
+	}
 	err := cmd.run(&c.call)
+	if aside {
+		c.sock.took(time.Since(began))
+	}
 	if err == nil && cmd.merge == mergeSum {
 		out.int(c.call.sum)
 	}
@@ -165,7 +176,7 @@ func (c *conn) update(cmd *command, args, keys [][]byte) {
 	for _, a := range args {
 		c.batch.bytes += len(a)
 	}
-	if c.batch.full() {
+	if c.batch.full() && !c.loop {
 		_ = c.settle() // again before the next request, which ends the connection
 	}
 }
@@ -176,7 +187,12 @@ func (c *conn) start(p *pending, v *part, cmd *command, args [][]byte, key []byt
 	v.fn = v.run
 	v.view.creations, v.view.tenant = &c.s.creations, c.ten
 	p.parts = append(p.parts, v)
-	if v.under, v.err = c.db.StartUpdate(c.ctx, key, c.writeOptions(), v.fn); v.err != nil {
+	if c.loop {
+		v.under, v.err = c.sock.startUpdate(key, v.fn)
+	} else {
+		v.under, v.err = c.db.StartUpdate(c.ctx, key, c.writeOptions(), v.fn)
+	}
+	if v.waited = v.err != nil; v.waited {
 		return
 	}
 	if c.batch.busy == nil {
@@ -193,14 +209,16 @@ func (c *conn) writeOptions() *node.WriteOptions {
 }
 
 // settle waits for everything under way and puts the answers where they are sent
-// from. Its error ends the connection: the outcome of a write is not known.
+// from. Its error ends the connection: the outcome of a write is not known. For a
+// loop, which has waited, it stops where answers are to be sent first.
 func (c *conn) settle() error {
 	if c.batch.len() == 0 {
 		return nil
 	}
-	n := c.batch.len()
+	n, done := c.batch.len(), 0
 	var lost error
 	for _, p := range c.batch.waiting {
+		done++
 		err := c.answer(p, n == 1)
 		failed(p.span, err)
 		p.span.End(n)
@@ -210,12 +228,16 @@ func (c *conn) settle() error {
 		}
 		if lost != nil {
 			c.out = c.out[:0] // nobody takes it
+		} else if c.loop && len(c.out) >= flushFrom {
+			break
 		}
 	}
-	clear(c.batch.waiting)
-	c.batch.waiting = c.batch.waiting[:0]
-	clear(c.batch.busy)
-	c.batch.reads, c.batch.bytes = 0, 0
+	rest := copy(c.batch.waiting, c.batch.waiting[done:])
+	clear(c.batch.waiting[rest:])
+	if c.batch.waiting = c.batch.waiting[:rest]; rest == 0 {
+		clear(c.batch.busy)
+		c.batch.reads, c.batch.bytes = 0, 0
+	}
 	if c.lost == nil {
 		c.lost = lost
 	}
@@ -261,17 +283,43 @@ func (c *conn) answer(p *pending, alone bool) error {
 // await waits for one part. Where nothing came behind it, a vshard whose tables are
 // behind is waited for, too.
 func (c *conn) await(v *part, alone bool) (wal.LSN, error) {
-	err := v.err
-	if err == nil {
-		var lsn wal.LSN
-		if lsn, err = v.under.Wait(c.ctx); err == nil {
-			return lsn, nil
-		}
-	}
-	if alone && errors.Is(err, node.ErrStalled) {
+	if v.wait(c.ctx); alone && errors.Is(v.err, node.ErrStalled) {
 		return c.db.Update(c.ctx, v.key, c.writeOptions(), v.fn)
 	}
-	return 0, err
+	return v.lsn, v.err
+}
+
+// wait notes what became of the part.
+func (v *part) wait(ctx context.Context) {
+	if !v.waited {
+		v.waited = true
+		v.lsn, v.err = v.under.Wait(ctx)
+	}
+}
+
+// discard gives up the answers that nobody takes. Each update must be waited for.
+func (b *batch) discard(ctx context.Context) {
+	for _, p := range b.waiting {
+		for _, v := range p.parts {
+			v.wait(ctx)
+		}
+		p.span.End(len(b.waiting))
+	}
+	b.waiting = nil
+}
+
+// stalled tells, once its updates have ended, whether the only answer under way
+// waits for tables that are behind.
+func (b *batch) stalled(ctx context.Context) bool {
+	if len(b.waiting) != 1 {
+		return false
+	}
+	for _, v := range b.waiting[0].parts {
+		if v.wait(ctx); errors.Is(v.err, node.ErrStalled) {
+			return true
+		}
+	}
+	return false
 }
 
 // reading is the view of a read: what is applied.

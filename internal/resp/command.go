@@ -60,6 +60,7 @@ type command struct {
 	// keysOf finds keys that no keySpec describes.
 	keysOf func(args [][]byte) ([][]byte, error)
 
+	quick    bool // for onConn: it waits for nothing
 	unqueued bool // within MULTI it runs at once
 	anybody  bool // also before AUTH
 	blocks   bool // it may take long, so it is refused in a transaction

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/nodedb-go/nodedb/internal/trace"
@@ -18,6 +19,9 @@ type conn struct {
 	id  uint64
 	net net.Conn
 	ctx context.Context // ends when the server gives the connection up
+
+	sock *socket // of a client that a loop serves; nil: a goroutine does
+	loop bool    // the loop has it now, and nothing may wait
 
 	r   requestReader
 	out []byte // answers that are not sent
@@ -54,7 +58,7 @@ const (
 
 func (s *Server) newConn(ctx context.Context, id uint64, nc net.Conn) *conn {
 	c := &conn{s: s, id: id, net: nc, ctx: ctx, proto: 2, since: time.Now()}
-	c.r = requestReader{r: bufio.NewReaderSize(source{c}, readBuffer), lim: s.limits}
+	c.r.lim = s.limits
 	c.become(s.opts.Users.Default())
 	c.seen.idle()
 	return c
@@ -62,9 +66,18 @@ func (s *Server) newConn(ctx context.Context, id uint64, nc net.Conn) *conn {
 
 // source is what the reader of requests reads from: whoever waits for the client
 // has answered it before.
-type source struct{ c *conn }
+type source struct {
+	c    *conn
+	read []byte // by the loop, before the goroutine took over
+}
 
-func (s source) Read(p []byte) (int, error) {
+func (s *source) Read(p []byte) (int, error) {
+	if n := copy(p, s.read); n > 0 {
+		if s.read = s.read[n:]; len(s.read) == 0 {
+			s.read = nil
+		}
+		return n, nil
+	}
 	if err := s.c.settle(); err != nil {
 		return 0, err
 	}
@@ -86,10 +99,24 @@ func (s source) Read(p []byte) (int, error) {
 	return n, err
 }
 
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
+
 // serve answers requests until the client goes, breaks the protocol, or the server
-// ends.
-func (c *conn) serve() error {
+// ends: then with the reason, or errQuit. A client of a loop is given back to it, with nil, when it has
+// said nothing more. read is what the loop has read of it.
+func (c *conn) serve(read []byte) error {
+	src := &source{c, read}
+	c.r.r = readers.Get().(*bufio.Reader)
+	c.r.r.Reset(src)
+	defer func() {
+		c.r.r.Reset(nil)
+		readers.Put(c.r.r)
+		c.r.r = nil
+	}()
 	for !c.quit && c.lost == nil {
+		if c.sock != nil && c.r.r.Buffered() == 0 && len(src.read) == 0 {
+			return errors.Join(c.settle(), c.flush())
+		}
 		args, err := c.r.next()
 		if err != nil {
 			return c.end(err)
@@ -99,8 +126,13 @@ func (c *conn) serve() error {
 		}
 		c.do(args)
 	}
-	return errors.Join(c.settle(), c.flush())
+	if err := errors.Join(c.settle(), c.flush()); err != nil {
+		return err
+	}
+	return errQuit
 }
+
+var errQuit = errors.New("resp: the client was told to go, or asked for it")
 
 // end says what was wrong with the protocol, behind the answers that are due.
 func (c *conn) end(err error) error {
@@ -117,8 +149,13 @@ func (c *conn) end(err error) error {
 
 // do runs one request, or starts it.
 func (c *conn) do(args [][]byte) {
-	c.s.metrics.commands.Add(1)
 	cmd, err := c.s.find(args)
+	c.run(cmd, args, err)
+}
+
+// run is do for a command that was looked up.
+func (c *conn) run(cmd *command, args [][]byte, err error) {
+	c.s.metrics.commands.Add(1)
 	c.span = c.traced(cmd)
 	if err == nil {
 		err = c.may(cmd)
@@ -152,7 +189,7 @@ func (c *conn) now(answer func(out *reply) error) {
 		p := c.batch.add(c.proto)
 		p.span = span
 		p.answer(answer)
-		if c.batch.bytes += len(p.done); c.batch.full() {
+		if c.batch.bytes += len(p.done); c.batch.full() && !c.loop {
 			_ = c.settle() // noted in lost
 		}
 		return
@@ -173,9 +210,10 @@ func (c *conn) now(answer func(out *reply) error) {
 	}
 }
 
-// flush sends the answers. A client that takes none for a while is given up.
+// flush sends the answers. A client that takes none for a while is given up. The
+// loop sends them itself.
 func (c *conn) flush() error {
-	if c.lost != nil {
+	if c.lost != nil || c.loop {
 		return c.lost
 	}
 	for left := c.out; len(left) > 0; {

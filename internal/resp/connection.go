@@ -9,7 +9,7 @@ import (
 // connCommands are about the connection itself.
 func connCommands() []command {
 	return []command{
-		{name: "ping", arity: -1, conn: func(_ *conn, args [][]byte, out *reply) error {
+		{name: "ping", arity: -1, quick: true, conn: func(_ *conn, args [][]byte, out *reply) error {
 			switch len(args) {
 			case 1:
 				out.simple("PONG")
@@ -20,19 +20,19 @@ func connCommands() []command {
 			}
 			return nil
 		}},
-		{name: "echo", arity: 2, conn: func(_ *conn, args [][]byte, out *reply) error {
+		{name: "echo", arity: 2, quick: true, conn: func(_ *conn, args [][]byte, out *reply) error {
 			out.bulk(args[1])
 			return nil
 		}},
-		{name: "quit", arity: -1, unqueued: true, anybody: true, conn: func(c *conn, _ [][]byte, out *reply) error {
+		{name: "quit", arity: -1, quick: true, unqueued: true, anybody: true, conn: func(c *conn, _ [][]byte, out *reply) error {
 			c.quit = true
 			out.ok()
 			return nil
 		}},
-		{name: "reset", arity: 1, unqueued: true, anybody: true, conn: reset},
+		{name: "reset", arity: 1, quick: true, unqueued: true, anybody: true, conn: reset},
 		{name: "hello", arity: -1, unqueued: true, anybody: true, conn: hello},
 		{name: "auth", arity: -2, unqueued: true, anybody: true, conn: auth},
-		{name: "select", arity: 2, blocks: true, conn: selectTenant},
+		{name: "select", arity: 2, quick: true, blocks: true, conn: selectTenant},
 	}
 }
 

@@ -2,7 +2,7 @@
 //
 // # Life of a command
 //
-//	socket ─▶ request ─▶ command table ─▶ read:  on the connection's goroutine
+//	socket ─▶ request ─▶ command table ─▶ read:  where the request was read
 //	                                   └▶ write: an update on the key's core
 //	replies ◀─ in order of the requests ◀─ settled when the client is waited for
 //
@@ -11,6 +11,17 @@
 // together before the connection would wait for more input. A read whose vshard has
 // writes under way in the pipeline goes to the core behind them; any other read is
 // answered from what is applied.
+//
+// # Loops
+//
+// On Linux a client of TCP or of a Unix socket costs no goroutine while it is quiet: a
+// loop for every two processors waits for many clients with epoll. It reads all that
+// have spoken, answers reads, sends the updates of all of them to the cores at once,
+// and answers those whose updates ended together. What may wait for something else,
+// such as NODEDB.CHECKPOINT, EXEC, KEYS or a request of which the rest is to come, is
+// run by a goroutine that has the client for so long. So are reads while they are slow,
+// as on tables that are larger than memory. Clients of TLS have a goroutine each, as
+// everybody has on other systems.
 //
 // # Values
 //

@@ -86,6 +86,15 @@ func (r *requestReader) next() ([][]byte, error) {
 	return args, nil
 }
 
+// own copies a request.
+func (r *requestReader) own(args [][]byte) [][]byte {
+	out := r.list(len(args))
+	for _, a := range args {
+		out = append(out, append(r.room(len(a)), a...))
+	}
+	return out
+}
+
 // list is room for n arguments, or for the first of them.
 func (r *requestReader) list(n int) [][]byte {
 	if n > sharedArgs {

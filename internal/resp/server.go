@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Options struct {
 
 	MaxClients  int           // default 10,000
 	IdleTimeout time.Duration // a client that asks nothing for so long is closed; 0: never
+
+	writeTimeout time.Duration // of a client that takes no answers; default 30 s
 
 	Trace *trace.Tracer // nil: requests are not traced
 
@@ -58,6 +61,8 @@ type Server struct {
 	ctx    context.Context // of all connections
 	cancel context.CancelCauseFunc
 
+	loops loops
+
 	mu        sync.Mutex
 	listeners map[net.Listener]bool
 	conns     map[uint64]*conn
@@ -84,7 +89,7 @@ func New(o Options) *Server {
 		o.Users = Everybody()
 	}
 	s := &Server{opts: o, limits: limits{argsMax, argBytesMax, totalBytesMax, lineBytesMax},
-		writeTimeout: writeTimeout, refusing: make(chan struct{}, refusingMax), began: time.Now(), commands: table(),
+		writeTimeout: cmp.Or(o.writeTimeout, writeTimeout), refusing: make(chan struct{}, refusingMax), began: time.Now(), commands: table(),
 		listeners: make(map[net.Listener]bool), conns: make(map[uint64]*conn)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
@@ -134,17 +139,23 @@ func (s *Server) accept(nc net.Conn) {
 	}
 	s.ids++
 	c := s.newConn(s.ctx, s.ids, nc)
+	s.adopt(c)
 	s.conns[c.id] = c
 	s.wg.Add(1)
 	s.mu.Unlock()
 	s.metrics.connections.Add(1)
-	go func() {
-		defer s.wg.Done()
-		defer s.forget(c)
-		if err := c.serve(); err != nil {
-			s.opts.Logger.Debug("client ends", "client", c.id, "addr", nc.RemoteAddr(), "err", err)
-		}
-	}()
+	if c.sock != nil {
+		c.sock.begin()
+		return
+	}
+	go func() { s.over(c, c.serve(nil)) }()
+}
+
+// over lets a client go. The connection is closed.
+func (s *Server) over(c *conn, why error) {
+	defer s.wg.Done()
+	s.opts.Logger.Debug("client ends", "client", c.id, "addr", c.net.RemoteAddr(), "err", why)
+	s.forget(c)
 }
 
 // Clients that are told that they are one too many, at the same time; more are only
@@ -193,7 +204,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, c := range s.conns {
 		_ = c.net.SetReadDeadline(time.Unix(1, 0)) // its next wait for the client ends it
 	}
+	loops := s.loops.last()
 	s.mu.Unlock()
+	loops.wake() // they let idle clients go
 	done := make(chan struct{})
 	go func() {
 		s.wg.Wait()
@@ -209,10 +222,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			_ = c.net.Close()
 		}
 		s.mu.Unlock()
+		loops.wake() // they wait for nothing any more
 		<-done
 		errs = append(errs, fmt.Errorf("%d clients were cut off: %w", n, context.Cause(ctx)))
 	}
 	s.cancel(errShutdown)
+	loops.stop()
 	return errors.Join(errs...)
 }
 

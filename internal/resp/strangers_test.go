@@ -101,8 +101,7 @@ func TestHalfOpen(t *testing.T) {
 // some answers each in memory.
 func TestSlowClient(t *testing.T) {
 	const size, asks = 2 << 20, 300
-	r := serve(t, Options{})
-	r.s.writeTimeout = 300 * time.Millisecond
+	r := serve(t, Options{writeTimeout: 300 * time.Millisecond})
 	c := r.client()
 	if got := c.do("SET", "big", strings.Repeat("x", size)); got != "OK" {
 		t.Fatal(got)

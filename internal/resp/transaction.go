@@ -36,7 +36,7 @@ const stepsMax = 64 << 10
 
 func transactionCommands() []command {
 	return []command{
-		{name: "multi", arity: 1, unqueued: true, conn: func(c *conn, _ [][]byte, out *reply) error {
+		{name: "multi", arity: 1, quick: true, unqueued: true, conn: func(c *conn, _ [][]byte, out *reply) error {
 			if c.multi != nil {
 				return redisError("ERR MULTI calls can not be nested")
 			}
@@ -45,7 +45,7 @@ func transactionCommands() []command {
 			return nil
 		}},
 		{name: "exec", arity: 1, unqueued: true, conn: exec},
-		{name: "discard", arity: 1, unqueued: true, conn: func(c *conn, _ [][]byte, out *reply) error {
+		{name: "discard", arity: 1, quick: true, unqueued: true, conn: func(c *conn, _ [][]byte, out *reply) error {
 			if c.multi == nil {
 				return redisError("ERR DISCARD without MULTI")
 			}
@@ -54,7 +54,7 @@ func transactionCommands() []command {
 			return nil
 		}},
 		{name: "watch", arity: -2, unqueued: true, keys: allKeys, need: rightRead, conn: watch},
-		{name: "unwatch", arity: 1, conn: func(c *conn, _ [][]byte, out *reply) error {
+		{name: "unwatch", arity: 1, quick: true, conn: func(c *conn, _ [][]byte, out *reply) error {
 			c.watch = nil
 			out.ok()
 			return nil
