@@ -10,8 +10,12 @@ BENCH    ?= -json ../docs/bench.json -svg ../docs/bench.svg
 
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
+# Without C, as what is shipped is built: build, tests, fuzzing and demo then share
+# what they compile. The race detector needs C, so make race is the run with it.
+build test fuzz demo: export CGO_ENABLED := 0
+
 # Packages whose own tests are about concurrency: make test runs them under the
-# race detector; make race does the same for everything.
+# race detector; make race does the same for everything with goroutines.
 RACEPKGS := ./tpc/... ./wal/...
 
 # Nested modules keep heavy test and benchmark dependencies out of go.mod.
@@ -21,14 +25,17 @@ NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod internal/servertest/go.m
 
 all: build test
 
-build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/ ./cmd/...
+# TRIM= shares its compiled packages with the tests, as .ci/run wants it.
+TRIM ?= -trimpath
 
+build:
+	$(GO) build $(TRIM) -o bin/ ./cmd/...
+
+# -vet=all is go vet with all its checks, in the same pass over the packages.
 test:
-	$(GO) vet ./...
-	$(GO) test ./...
-	@set -e; for m in $(NESTED); do echo "== module $$m"; (cd $$m && $(GO) vet ./... && $(GO) test ./...); done
-	@if command -v "$${CC:-cc}" >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race -short -skip '$(NORACE)' $(RACEPKGS); \
+	$(GO) test -vet=all ./...
+	@set -e; for m in $(NESTED); do echo "== module $$m"; (cd $$m && CGO_ENABLED= $(GO) test -vet=all ./...); done
+	@if command -v "$${CC:-cc}" >/dev/null; then set -x; CGO_ENABLED=1 $(GO) test -race -vet=off -short -skip '$(NORACE)' $(RACEPKGS); \
 	else echo "no C compiler: race detector not run"; fi
 
 # Left to make test: faults below Pebble. In race builds Pebble asserts that its
@@ -40,8 +47,19 @@ test:
 # for the race detector in it, and it takes a minute there.
 NORACE := DiesAnywhere|CrashAtEveryOperation|FlipEveryByte|TestGather|ErrorAtEveryOperation|AdmitWhenFlushesFail|FaultAtEveryOperation|Fault_EveryOperation|FailingFlush|DiskFull
 
+# Packages without a goroutine, a lock or a channel in code or tests, each of
+# which would be linked for the race detector, with nothing for it to see:
+#   archive/retain    what to keep, decided from a list
+#   internal/cost     prices, added up
+#   internal/draw     histories drawn as text or SVG
+#   internal/lint     reads the documents and the source of this repository
+#   internal/loadfmt  one reader or writer of lines
+#   lambda/cmd/pack   writes a zip
+NOTHREADS := archive/retain|internal/cost|internal/draw|internal/lint|internal/loadfmt|lambda/cmd/pack
+
+# make test has vetted the same sources.
 race:
-	CGO_ENABLED=1 $(GO) test -race -short -skip '$(NORACE)' ./...
+	CGO_ENABLED=1 $(GO) test -race -vet=off -short -skip '$(NORACE)' $$($(GO) list ./... | grep -vE '/($(NOTHREADS))$$')
 
 # Whoever adds a requirement to go.mod owes every nested module its sums.
 lint:
@@ -103,7 +121,7 @@ package:
 	@set -ex; for p in deb rpm; do GOARCH=$$($(GO) env GOARCH) VERSION=$(VERSION) $(GO) run $(NFPM) package -f docs/deploy/nfpm.yaml -p $$p -t dist/; done
 
 demo:
-	CGO_ENABLED=0 $(GO) run ./cmd/nodedb demo
+	$(GO) run ./cmd/nodedb demo
 
 # The randomised tests draw new seeds at every run: run them until the time is
 # over or one fails (it logs the seed that brings the failure back).
