@@ -58,6 +58,7 @@ func TestSecondWriterFencesFirst(t *testing.T) {
 		if b.Fenced() != nil {
 			t.Error("the winner is fenced")
 		}
+		synctest.Wait() // an upload that was under way when the fence was seen ends
 		calls := r.store.Calls()
 		time.Sleep(24 * time.Hour)
 		if got := r.store.Calls(); got != calls {
