@@ -59,25 +59,35 @@ func (db *DB) Get(ctx context.Context, key []byte) ([]byte, error) {
 // Lookup returns the entry of key, or ErrNotFound. It reads on the caller's
 // goroutine and never waits for a core; ctx is only looked at.
 func (db *DB) Lookup(ctx context.Context, key []byte) (Entry, error) {
+	return db.AppendLookup(ctx, nil, key)
+}
+
+// AppendLookup is Lookup with the value appended to dst, which becomes Entry.Value
+// also when there is an error.
+func (db *DB) AppendLookup(ctx context.Context, dst, key []byte) (Entry, error) {
 	if err := ctx.Err(); err != nil {
-		return Entry{}, err
+		return Entry{Value: dst}, err
 	}
 	if err := kv.CheckKey(key); err != nil {
-		return Entry{}, err
+		return Entry{Value: dst}, err
 	}
 	s := db.node.shards[kv.VShardOf(key, len(db.node.shards))]
 	for {
 		// As shard.intact, without a closure: this is the hot path.
 		outages := s.outages.Load()
 		if s.state.Load() != shardServing {
-			return Entry{}, s.failure()
+			return Entry{Value: dst}, s.failure()
 		}
-		e, err := kv.Read(s.v, db.tenant, key, db.node.nowMillis())
+		e, err := kv.AppendRead(dst, s.v, db.tenant, key, 0)
 		if s.outages.Load() != outages {
 			continue
 		}
 		if err != nil && errors.Is(err, engine.ErrClosed) {
 			err = s.failure()
+		}
+		// The clock is asked only where it matters.
+		if err == nil && e.ExpireAt != 0 && e.ExpireAt <= db.node.nowMillis() {
+			return Entry{Value: dst}, ErrNotFound
 		}
 		return e, err
 	}

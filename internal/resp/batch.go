@@ -108,7 +108,14 @@ func (c *conn) keyed(cmd *command, args [][]byte) {
 
 // read runs a command over what is applied.
 func (c *conn) read(cmd *command, args [][]byte, out *reply) error {
-	c.call = call{args: args, v: reading{c}, now: c.s.now(), out: out}
+	now := c.at
+	if now == 0 {
+		now = c.s.now()
+	}
+	if c.found = c.found[:0]; cap(c.found) > 4*flushFrom {
+		c.found = nil
+	}
+	c.call = call{args: args, v: reading{c}, now: now, out: out}
 	aside := c.sock != nil && !c.loop
 	var began time.Time
 	if aside {
@@ -325,7 +332,18 @@ func (b *batch) stalled(ctx context.Context) bool {
 // reading is the view of a read: what is applied.
 type reading struct{ c *conn }
 
-func (r reading) Get(key []byte) (node.Entry, error) { return r.c.db.Lookup(r.c.ctx, key) }
+// Get implements view. The value is valid until the next read of the connection.
+func (r reading) Get(key []byte) (node.Entry, error) {
+	c := r.c
+	if len(c.found) > flushFrom {
+		c.found = nil // those who have values of it keep it
+	}
+	e, err := c.db.AppendLookup(c.ctx, c.found, key)
+	from := len(c.found)
+	c.found = e.Value
+	e.Value = e.Value[from:]
+	return e, err
+}
 
 func (reading) PutMillis([]byte, []byte, int64) error { panic("resp: a read writes") }
 

@@ -17,11 +17,12 @@
 // On Linux a client of TCP or of a Unix socket costs no goroutine while it is quiet: a
 // loop for every two processors waits for many clients with epoll. It reads all that
 // have spoken, answers reads, sends the updates of all of them to the cores at once,
-// and answers those whose updates ended together. What may wait for something else,
-// such as NODEDB.CHECKPOINT, EXEC, KEYS or a request of which the rest is to come, is
-// run by a goroutine that has the client for so long. So are reads while they are slow,
-// as on tables that are larger than memory. Clients of TLS have a goroutine each, as
-// everybody has on other systems.
+// and answers those whose updates ended together. What the reads of a pipeline will
+// look at is fetched into the processor's caches before the first of them runs. What
+// may wait for something else, such as NODEDB.CHECKPOINT, EXEC, KEYS or a request of
+// which the rest is to come, is run by a goroutine that has the client for so long. So
+// are reads while they are slow, as on tables that are larger than memory. Clients of
+// TLS have a goroutine each, as everybody has on other systems.
 //
 // # Values
 //

@@ -28,8 +28,8 @@ type loop struct {
 	ep     int
 	signal int // eventfd
 	start  *node.Starter
-	buf    []byte   // what is read goes here first
-	args   [][]byte // of the request that is cut
+	buf    []byte // what is read goes here first
+	ahead  lookahead
 	events [128]unix.EpollEvent
 	byFd   []*socket
 	wall   int64 // ns since 1970, of this round
@@ -377,6 +377,7 @@ func (l *loop) requests(s *socket, data []byte) (used int, v verdict) {
 	c := s.c
 	read := false
 	var began int64
+	l.ahead.begin(data)
 	for !c.quit && c.lost == nil {
 		if len(c.out)-s.sent >= flushFrom {
 			v = unsent
@@ -386,31 +387,32 @@ func (l *loop) requests(s *socket, data []byte) (used int, v verdict) {
 			v = later
 			break
 		}
-		n, args := cut(data[used:], l.args)
-		if n == 0 {
+		q := l.ahead.next(c)
+		if q.n == 0 {
 			v = more
 			break
 		}
-		if n < 0 {
+		if q.n < 0 {
 			v = aside
 			break
 		}
-		l.args = args[:0]
-		cmd, err := c.s.find(args)
-		if v = l.verdict(c, cmd, err, args); v != now {
+		args := q.args
+		if v = l.verdict(c, q.cmd, q.err, args); v != now {
 			break
 		}
-		if direct := err == nil && cmd.where == forRead && c.multi == nil && c.batch.len() == 0; direct {
+		if direct := q.err == nil && q.cmd.where == forRead && c.multi == nil && c.batch.len() == 0; direct {
 			if !read {
 				read, began = true, time.Now().UnixNano()
+				c.at = began / int64(time.Millisecond)
 			}
 		} else {
 			args = c.r.own(args)
 		}
-		c.run(cmd, args, err)
-		used += n
+		c.run(q.cmd, args, q.err)
+		used += q.n
 	}
 	if read {
+		c.at = 0
 		l.reads.took(time.Now().UnixNano() - began)
 	}
 	return used, v

@@ -44,7 +44,9 @@ func (ls *loops) make(s *Server) {
 		return
 	}
 	ls.made = true
-	for range max(1, runtime.GOMAXPROCS(0)/2) {
+	// One for every two processors: the others are the cores' and the clients'. There
+	// may be more scheduler slots than processors.
+	for range max(1, min(runtime.NumCPU(), runtime.GOMAXPROCS(0))/2) {
 		l, err := newLoop(s)
 		if err != nil {
 			s.opts.Logger.Warn("cannot serve many clients on one goroutine; each gets its own", "err", err)

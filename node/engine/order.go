@@ -13,8 +13,11 @@ import (
 // touching the key itself, and the operation that it belongs to.
 type sortKey struct {
 	hi, lo uint64
+	n      uint32 // bytes of the key that hi and lo are the first of
 	i      uint32
 }
+
+const sortKeyBytes = 16
 
 // order is what readers have sorted of a front so far: the operations before
 // upTo, ordered by key, those of one key by age. tail is kept small, so that a
@@ -54,8 +57,9 @@ func (f *front) ordered(visible uint32) (base, tail []sortKey) {
 func (f *front) sort(from, to uint32, skip int) []sortKey {
 	keys := make([]sortKey, 0, to-from)
 	for i := from; i < to; i++ {
-		hi, lo := keyWords(f.key(f.op(i)), skip)
-		keys = append(keys, sortKey{hi: hi, lo: lo, i: i})
+		k := f.key(f.op(i))
+		hi, lo := keyWords(k, skip)
+		keys = append(keys, sortKey{hi: hi, lo: lo, n: uint32(len(k) - skip), i: i})
 	}
 	n := 0
 	slices.SortFunc(keys, func(a, b sortKey) int {
@@ -70,13 +74,16 @@ func (f *front) sort(from, to uint32, skip int) []sortKey {
 	return keys
 }
 
-// compare orders by key alone.
+// compare orders by key alone. Both have been made with the same skip.
 func (f *front) compare(a, b *sortKey) int {
 	if a.hi != b.hi {
 		return cmp.Compare(a.hi, b.hi)
 	}
 	if a.lo != b.lo {
 		return cmp.Compare(a.lo, b.lo)
+	}
+	if a.n <= sortKeyBytes && b.n <= sortKeyBytes {
+		return cmp.Compare(a.n, b.n) // the longer one goes on with zeros
 	}
 	return bytes.Compare(f.key(f.op(a.i)), f.key(f.op(b.i)))
 }
@@ -123,10 +130,10 @@ func (f *front) commonPrefix(n uint32) int {
 // are not.
 func keyWords(key []byte, skip int) (hi, lo uint64) {
 	k := key[skip:]
-	if len(k) >= 16 {
+	if len(k) >= sortKeyBytes {
 		return binary.BigEndian.Uint64(k), binary.BigEndian.Uint64(k[8:])
 	}
-	var pad [16]byte
+	var pad [sortKeyBytes]byte
 	copy(pad[:], k)
 	return binary.BigEndian.Uint64(pad[:]), binary.BigEndian.Uint64(pad[8:])
 }

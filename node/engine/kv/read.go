@@ -55,11 +55,17 @@ func AppendGet(dst []byte, r engine.Reader, tenant uint32, key []byte, nowMillis
 
 // Read is Get on what a vshard holds now.
 func Read(v *engine.VShard, tenant uint32, key []byte, nowMillis int64) (Entry, error) {
+	return AppendRead(nil, v, tenant, key, nowMillis)
+}
+
+// AppendRead is AppendGet on what a vshard holds now. With 0 for nowMillis nothing has
+// expired.
+func AppendRead(dst []byte, v *engine.VShard, tenant uint32, key []byte, nowMillis int64) (Entry, error) {
 	ref, err := v.Acquire()
 	if err != nil {
-		return Entry{}, err
+		return Entry{Value: dst}, err
 	}
-	e, err := AppendGet(nil, ref.Reader(), tenant, key, nowMillis)
+	e, err := AppendGet(dst, ref.Reader(), tenant, key, nowMillis)
 	ref.Release()
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		err = v.Damage(err)
