@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,10 +160,10 @@ func (l *loader) pause(err error) (time.Duration, bool) {
 		return max(d, time.Millisecond), true
 	}
 	told, _ := errors.AsType[client.Error](err) // of a node that runs
-	switch {
-	case strings.HasPrefix(string(told), "TRYAGAIN "):
+	switch code := told.Code(); {
+	case code == "TRYAGAIN":
 		return 10 * time.Millisecond, true
-	case errors.Is(err, node.ErrArchiveStalled), strings.Contains(string(told), node.ErrArchiveStalled.Error()):
+	case code == "ARCHIVEBEHIND", errors.Is(err, node.ErrArchiveStalled):
 		l.warned.Do(func() { l.call.Notef("the archive is behind, loading waits for it: %v", err) })
 		return 100 * time.Millisecond, true
 	case errors.Is(err, node.ErrOverloaded), errors.Is(err, node.ErrRebuilding):

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,6 +57,51 @@ func TestRemote_LoadAndExport(t *testing.T) {
 	if diff := cmp.Diff(here, there); diff != "" {
 		t.Errorf("-directory +address\n%s%s", diff, errs)
 	}
+}
+
+// While the archive takes nothing and the budget is used up, loading into a running
+// node says so and waits; a single write is refused with a code of its own.
+func TestRemote_LoadWaitsForArchive(t *testing.T) {
+	root := t.TempDir()
+	store, away := filepath.Join(root, "archive"), filepath.Join(root, "away")
+	if err := os.Mkdir(store, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := startServe(t, nil, "--addr", "127.0.0.1:0", "--dir", filepath.Join(root, "n"), "--vshards", "4", "--log-level", "error",
+		"--archive", "file://"+store, "--wal-budget", "1MiB", "--segment-size", "64KiB")
+	if code, _, errs := run(t, "put", "first", "1", "--addr", s.addr); code != 0 {
+		t.Fatalf("put: exit %d, %s", code, errs)
+	}
+	if err := errors.Join(os.Rename(store, away), os.WriteFile(store, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	var lines strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&lines, "k%03d\t%s\n", i, strings.Repeat(fmt.Sprint(i%10), 16<<10))
+	}
+	back := make(chan error, 1)
+	go func() {
+		for {
+			code, _, errs := run(t, "put", "one", "more", "--addr", s.addr)
+			if code == 0 {
+				continue
+			}
+			var err error
+			if !strings.Contains(errs, "ARCHIVEBEHIND ") {
+				err = fmt.Errorf("a write over the budget: exit %d, %s", code, errs)
+			}
+			back <- errors.Join(err, os.Remove(store), os.Rename(away, store))
+			return
+		}
+	}()
+	code, out, errs := runWith(t.Context(), lines.String(), "load", "--addr", s.addr, "--format", "tsv", "--concurrency", "4")
+	if code != 0 || !strings.Contains(out, "loaded 200 entries") || !strings.Contains(errs, "the archive is behind, loading waits for it") {
+		t.Errorf("load: exit %d, %s%s", code, out, errs)
+	}
+	if err := <-back; err != nil {
+		t.Error(err)
+	}
+	s.stop()
 }
 
 // A mistake on the command line is told before anybody is asked.

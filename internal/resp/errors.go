@@ -38,8 +38,10 @@ func errorText(err error) string {
 		return "ERR " + proto.Error()
 	case errors.Is(err, node.ErrReadOnly), errors.Is(err, node.ErrStandby):
 		return "READONLY " + err.Error()
-	case errors.Is(err, node.ErrArchiveStalled), errors.Is(err, node.ErrDiskFull):
+	case errors.Is(err, node.ErrDiskFull):
 		return "MISCONF " + err.Error()
+	case errors.Is(err, node.ErrArchiveStalled):
+		return "ARCHIVEBEHIND " + err.Error()
 	case errors.Is(err, node.ErrOverloaded), errors.Is(err, node.ErrStalled), errors.Is(err, node.ErrCoreDegraded),
 		errors.Is(err, node.ErrRebuilding), errors.Is(err, node.ErrDeadline):
 		return "TRYAGAIN " + err.Error()

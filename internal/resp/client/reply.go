@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
 // Limits of an answer.
@@ -34,6 +35,12 @@ type Error string
 
 // Error implements error.
 func (e Error) Error() string { return string(e) }
+
+// Code is the first word, on which a client may act.
+func (e Error) Code() string {
+	code, _, _ := strings.Cut(string(e), " ")
+	return code
+}
 
 // ErrProtocol is the cause when what answers does not speak the Redis protocol.
 var ErrProtocol = errors.New("client: the answer is not of the Redis protocol")
