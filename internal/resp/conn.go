@@ -3,6 +3,7 @@ package resp
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
@@ -57,6 +58,7 @@ const (
 	flushFrom    = 64 << 10 // answers are sent from this size on
 	writeStep    = 1 << 20  // that a client must take within the time limit
 	writeTimeout = 30 * time.Second
+	helloTimeout = 10 * time.Second
 )
 
 func (s *Server) newConn(ctx context.Context, id uint64, nc net.Conn) *conn {
@@ -103,6 +105,18 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
+
+// hello agrees with a client of TLS on how to speak. Without a limit, who connects and
+// says nothing would have a client's place for ever.
+func (c *conn) hello() error {
+	secure, ok := c.net.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, c.s.helloTimeout)
+	defer cancel()
+	return secure.HandshakeContext(ctx)
+}
 
 // serve answers requests until the client goes, breaks the protocol, or the server
 // ends: then with the reason, or errQuit. A client of a loop is given back to it, with nil, when it has

@@ -27,6 +27,7 @@ type Options struct {
 	IdleTimeout time.Duration // a client that asks nothing for so long is closed; 0: never
 
 	writeTimeout time.Duration // of a client that takes no answers; default 30 s
+	helloTimeout time.Duration // of a client of TLS that says no hello; default 10 s
 
 	Trace *trace.Tracer // nil: requests are not traced
 
@@ -48,6 +49,7 @@ type Server struct {
 	opts         Options
 	limits       limits
 	writeTimeout time.Duration
+	helloTimeout time.Duration
 	refusing     chan struct{} // a token for each client that is being refused
 	metrics      Metrics
 	began        time.Time
@@ -89,7 +91,8 @@ func New(o Options) *Server {
 		o.Users = Everybody()
 	}
 	s := &Server{opts: o, limits: limits{argsMax, argBytesMax, totalBytesMax, lineBytesMax},
-		writeTimeout: cmp.Or(o.writeTimeout, writeTimeout), refusing: make(chan struct{}, refusingMax), began: time.Now(), commands: table(),
+		writeTimeout: cmp.Or(o.writeTimeout, writeTimeout), helloTimeout: cmp.Or(o.helloTimeout, helloTimeout),
+		refusing: make(chan struct{}, refusingMax), began: time.Now(), commands: table(),
 		listeners: make(map[net.Listener]bool), conns: make(map[uint64]*conn)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
@@ -148,7 +151,13 @@ func (s *Server) accept(nc net.Conn) {
 		c.sock.begin()
 		return
 	}
-	go func() { s.over(c, c.serve(nil)) }()
+	go func() {
+		err := c.hello()
+		if err == nil {
+			err = c.serve(nil)
+		}
+		s.over(c, err)
+	}()
 }
 
 // over lets a client go. The connection is closed.

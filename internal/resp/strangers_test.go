@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -240,5 +241,25 @@ func TestRefuse_SilentTLS(t *testing.T) {
 	r.gone()
 	if got := r.secure(config).do("PING"); got != "PONG" {
 		t.Errorf("behind silent strangers: %q", got)
+	}
+}
+
+// Over TLS a client who says no hello gives its place back.
+func TestHello_SilentTLS(t *testing.T) {
+	r, config := serveTLS(t, Options{Users: Everybody(), MaxClients: 1, helloTimeout: 50 * time.Millisecond})
+	nc, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = nc.Close() }()
+	if err := nc.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := nc.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("a silent client reads %d bytes, %v; want the end", n, err)
+	}
+	r.gone()
+	if got := r.secure(config).do("PING"); got != "PONG" {
+		t.Errorf("behind a silent stranger: %q", got)
 	}
 }
