@@ -30,6 +30,7 @@ func TestAccess(t *testing.T) {
 		{"a read from afar", "GET", "/metrics", []func(*http.Request){far}, 401, 401},
 		{"a read through a proxy", "GET", "/metrics", []func(*http.Request){header("X-Forwarded-For", "192.0.2.7")}, 401, 401},
 		{"a name that was made to point here", "GET", "/api/status", []func(*http.Request){host("evil.example:6381")}, 403, 401},
+		{"the address of another", "GET", "/api/status", []func(*http.Request){host("192.0.2.7:6381")}, 403, 401},
 		{"a name that looks like here", "GET", "/api/status", []func(*http.Request){host("127.0.0.1.evil.example")}, 403, 401},
 		{"a read with the token", "GET", "/api/status", []func(*http.Request){far, withToken}, 401, 200},
 		{"health from afar", "GET", "/readyz", []func(*http.Request){far, host("10.0.0.5")}, 200, 200},
@@ -56,6 +57,28 @@ func TestAccess(t *testing.T) {
 			if w.Header().Get("X-Content-Type-Options") != "nosniff" || w.Header().Get("X-Frame-Options") != "DENY" || !strings.Contains(w.Header().Get("Content-Security-Policy"), "default-src 'self'") {
 				t.Errorf("%s: headers %v", c.name, w.Header())
 			}
+		}
+	}
+}
+
+// Whatever is asked for by POST changes something: nobody is served without the token,
+// who is told what to give.
+func TestAccess_EveryChange(t *testing.T) {
+	for _, o := range []Options{{}, {Token: token}} {
+		r := newRig(t, o, node.Options{})
+		changes := 0
+		for path, rt := range r.routes {
+			if rt.method != http.MethodPost {
+				continue
+			}
+			changes++
+			w := r.ask("POST", path, "")
+			if w.Code != 401 || !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Bearer ") {
+				t.Errorf("%s, token %v: %d, %v, want 401", path, o.Token != "", w.Code, w.Header())
+			}
+		}
+		if changes < 6 {
+			t.Errorf("%d routes change something", changes)
 		}
 	}
 }
