@@ -35,6 +35,9 @@ func TestAPI(t *testing.T) {
 	post("restore-point", `{"nam":"eve"}`, 400)
 	post("restore-point", `{"name":"eve"} {"name":"eve"}`, 400)
 	post("restore-point", `{"name":"`+strings.Repeat("x", bodyBytesMax)+`"}`, 400)
+	if got := post("digest", `{"fast":true}`, 400); !strings.Contains(got, "fast") {
+		t.Error(got)
+	}
 	if got := post("digest", "", 200); !strings.Contains(got, `"entries": 1`) {
 		t.Error(got)
 	}

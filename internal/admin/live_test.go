@@ -93,3 +93,21 @@ func TestQuantile(t *testing.T) {
 		t.Errorf("p99.9 %g ms", got)
 	}
 }
+
+// A beat tells of what came since the last one.
+func TestPulseSince(t *testing.T) {
+	at := time.Unix(1000, 0)
+	last, now := pulse{at: at}, pulse{at: at.Add(2 * time.Second)}
+	a, b := &last.st.Log.Stats, &now.st.Log.Stats
+	a.Records, b.Records, a.Bytes, b.Bytes = 10, 30, 1000, 1500
+	last.cl.Commands, now.cl.Commands = 50, 40 // set back
+	a.SyncMicros[20], b.SyncMicros[20] = 7, 7  // long ago
+	b.SyncMicros[8], b.SyncMicros[12] = 97, 3
+	got := now.since(&last)
+	if got.Writes != 10 || got.Bytes != 250 || got.Commands != 0 {
+		t.Errorf("rates %+v", got)
+	}
+	if got.P50 < .128 || got.P50 > .256 || got.P99 < 2.048 || got.P99 > 4.096 {
+		t.Errorf("p50 %v ms, p99 %v ms", got.P50, got.P99)
+	}
+}
