@@ -45,7 +45,7 @@ func redis(ctx context.Context, r *rig) (err error) {
 	if err := os.Mkdir(r.path("redis"), 0o755); err != nil {
 		return err
 	}
-	ours, stopOurs, err := r.start(nil, r.path("nodedb.log"), r.ours("nodedb"), "serve", "--dir", r.path("node"), "--addr", "127.0.0.1:"+ports[0])
+	ours, stopOurs, err := r.start(nil, r.path("nodedb.log"), r.ours("nodedb"), "serve", "--admin", "off", "--dir", r.path("node"), "--addr", "127.0.0.1:"+ports[0])
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,9 +28,13 @@ type served struct {
 
 var listening = regexp.MustCompile(`(Redis clients|admin) on (\S+)`)
 
-// startServe runs serve on a free port, and returns when it listens.
+// startServe runs serve on a free port, and returns when it listens. So does its admin
+// server unless args say otherwise.
 func startServe(t *testing.T, env []string, args ...string) *served {
 	t.Helper()
+	if !slices.Contains(args, "--admin") {
+		args = append(args, "--admin", "127.0.0.1:0")
+	}
 	s := &served{t: t, cmd: child(t.Context(), "nodedb", append([]string{"serve", "--json"}, args...)...)}
 	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Stdout = &s.stdout
