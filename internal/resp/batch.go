@@ -112,8 +112,8 @@ func (c *conn) read(cmd *command, args [][]byte, out *reply) error {
 	if now == 0 {
 		now = c.s.now()
 	}
-	if c.found = c.found[:0]; cap(c.found) > 4*flushFrom {
-		c.found = nil
+	if c.found != nil {
+		*c.found = (*c.found)[:0]
 	}
 	c.call = call{args: args, v: reading{c}, now: now, out: out}
 	aside := c.sock != nil && !c.loop
@@ -332,16 +332,19 @@ func (b *batch) stalled(ctx context.Context) bool {
 // reading is the view of a read: what is applied.
 type reading struct{ c *conn }
 
-// Get implements view. The value is valid until the next read of the connection.
+// Get implements view. The value is valid until the next read that is run.
 func (r reading) Get(key []byte) (node.Entry, error) {
 	c := r.c
-	if len(c.found) > flushFrom {
-		c.found = nil // those who have values of it keep it
+	if c.found == nil {
+		return c.db.Lookup(c.ctx, key)
 	}
-	e, err := c.db.AppendLookup(c.ctx, c.found, key)
-	from := len(c.found)
-	c.found = e.Value
-	e.Value = e.Value[from:]
+	dst := *c.found
+	if len(dst) > flushFrom {
+		dst = nil // those who have values of it keep it
+	}
+	e, err := c.db.AppendLookup(c.ctx, dst, key)
+	*c.found = e.Value
+	e.Value = e.Value[len(dst):]
 	return e, err
 }
 

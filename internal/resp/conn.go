@@ -23,9 +23,9 @@ type conn struct {
 
 	sock *socket // of a client that a loop serves; nil: a goroutine does
 	loop bool    // the loop has it now, and nothing may wait
-	at   int64   // ms since 1970 when the loop runs reads; 0: not known
-
-	found []byte // values of the read that runs
+	// While the loop runs reads:
+	at    int64   // ms since 1970; 0: not known
+	found *[]byte // what a read has found; nil: in memory of its own
 
 	r   requestReader
 	out []byte // answers that are not sent

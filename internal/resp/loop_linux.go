@@ -30,6 +30,7 @@ type loop struct {
 	start  *node.Starter
 	buf    []byte // what is read goes here first
 	ahead  lookahead
+	found  []byte // what the read that runs has found
 	events [128]unix.EpollEvent
 	byFd   []*socket
 	wall   int64 // ns since 1970, of this round
@@ -403,7 +404,7 @@ func (l *loop) requests(s *socket, data []byte) (used int, v verdict) {
 		if direct := q.err == nil && q.cmd.where == forRead && c.multi == nil && c.batch.len() == 0; direct {
 			if !read {
 				read, began = true, time.Now().UnixNano()
-				c.at = began / int64(time.Millisecond)
+				c.at, c.found = began/int64(time.Millisecond), &l.found
 			}
 		} else {
 			args = c.r.own(args)
@@ -412,7 +413,10 @@ func (l *loop) requests(s *socket, data []byte) (used int, v verdict) {
 		used += q.n
 	}
 	if read {
-		c.at = 0
+		c.at, c.found = 0, nil
+		if cap(l.found) > 4*flushFrom {
+			l.found = nil
+		}
 		l.reads.took(time.Now().UnixNano() - began)
 	}
 	return used, v
