@@ -87,25 +87,31 @@ type session struct {
 	stores cli.Stores
 }
 
-// openNode opens the node of --dir.
-func openNode(c *cli.Call, o opening) (*session, error) {
-	dir := c.String("dir")
-	if dir == "" {
-		return nil, cli.Hint(cli.Usagef("no directory given"), "name it with --dir DIR or NODEDB_DIR")
+// prepare finds what is wrong with the directory and the flags before anything is
+// opened or created.
+func (o *opening) prepare(c *cli.Call) (dir string, opts *node.Options, err error) {
+	if dir = c.String("dir"); dir == "" {
+		return "", nil, cli.Hint(cli.Usagef("no directory given"), "name it with --dir DIR or NODEDB_DIR")
 	}
 	if err := checkDir(dir, o.create); err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	opts := &node.Options{Logger: c.Log, Progress: recoveryProgress(c), Checkpointed: checkpointed(o.tracer)}
+	opts = &node.Options{Logger: c.Log, Progress: recoveryProgress(c), Checkpointed: checkpointed(o.tracer)}
 	if o.tuning {
-		if err := tune(c, opts); err != nil {
-			return nil, err
-		}
+		err = tune(c, opts)
+	}
+	return dir, opts, err
+}
+
+// openNode opens the node of --dir.
+func openNode(c *cli.Call, o opening) (*session, error) {
+	dir, opts, err := o.prepare(c)
+	if err != nil {
+		return nil, err
 	}
 	s := &session{call: c}
 	if o.archive {
 		opts.NodeID = c.String("node-id")
-		var err error
 		if opts.Recipients, opts.PlainArchive, err = c.Recipients(); err != nil {
 			return nil, err
 		}

@@ -55,12 +55,17 @@ func runServe(c *cli.Call) (err error) {
 		return err
 	}
 	defer endTracer(c, tracer)
+	o := opening{create: true, archive: true, tuning: true, tracer: tracer}
+	if _, _, err := o.prepare(c); err != nil { // nobody is served before a mistake is told
+		return err
+	}
 	adm, err := serveAdmin(c, certs, tracer)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, adm.end()) }()
-	s, err := openNode(c, opening{create: true, archive: true, tuning: true, meter: adm.meter, tracer: tracer})
+	o.meter = adm.meter
+	s, err := openNode(c, o)
 	if err != nil {
 		return err
 	}

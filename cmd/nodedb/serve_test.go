@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -195,4 +197,35 @@ func TestEveryVerb(t *testing.T) {
 		}
 	}
 	walk(nil, newApp().Verbs)
+}
+
+// A mistake on the command line is told before a port is taken.
+func TestServe_MistakesFirst(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // taken already
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "n")
+	for _, tc := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--dir", dir, "--on-archive-stall", "panic"}, 2, "want block or shed"},
+		{[]string{"--dir", file}, 1, "is a file"},
+		{[]string{"--dir", dir}, 1, "take another --admin"},
+	} {
+		code, _, errs := run(t, append([]string{"serve", "--addr", "off", "--unix-socket", file + ".sock", "--admin", l.Addr().String()}, tc.args...)...)
+		if code != tc.code || !strings.Contains(errs, tc.want) {
+			t.Errorf("%q: exit %d, %s, want %d, %q", tc.args, code, errs, tc.code, tc.want)
+		}
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the directory was made")
+	}
 }
