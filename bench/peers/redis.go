@@ -21,15 +21,18 @@ type redisLoad struct {
 	pipeline    int
 	requests    int
 	latencyGoal string // of the 99th percentile; empty: not asked for
+	tables      bool   // our node makes a checkpoint first, so that nothing is read from memory alone
 }
 
 // The sets come first: the gets find their keys.
 var redisLoads = []redisLoad{
-	{"SET -c 50", "≥ 1.5×", "set", 50, 1, 40_000, "≥ 1.43×"},
-	{"SET -c 256", "≥ 2×", "set", 256, 1, 60_000, ""},
-	{"SET -c 50 -P 16", "≥ 1.5×", "set", 50, 16, 200_000, ""},
-	{"GET -c 50", "≥ 0.8×", "get", 50, 1, 100_000, ""},
-	{"GET -c 50 -P 16", "≥ 0.8×", "get", 50, 16, 400_000, ""},
+	{"SET -c 50", "≥ 1.5×", "set", 50, 1, 40_000, "≥ 1.43×", false},
+	{"SET -c 256", "≥ 2×", "set", 256, 1, 60_000, "", false},
+	{"SET -c 50 -P 16", "≥ 1.5×", "set", 50, 16, 200_000, "", false},
+	{"GET -c 50", "≥ 0.8×", "get", 50, 1, 100_000, "", false},
+	{"GET -c 50 -P 16", "≥ 0.8×", "get", 50, 16, 400_000, "", false},
+	{"GET -c 50, from tables", "", "get", 50, 1, 100_000, "", true},
+	{"GET -c 50 -P 16, from tables", "", "get", 50, 16, 400_000, "", true},
 }
 
 // redis compares serving Redis clients with redis-server, when both have a write on
@@ -63,6 +66,11 @@ func redis(ctx context.Context, r *rig) (err error) {
 	}
 	var rows []row
 	for _, l := range redisLoads {
+		if l.tables {
+			if err := checkpoint(ports[0]); err != nil {
+				return err
+			}
+		}
 		if err := r.load(ctx, l, ports); err != nil {
 			return err
 		}
@@ -80,6 +88,24 @@ func redis(ctx context.Context, r *rig) (err error) {
 		}
 	}
 	return nil
+}
+
+// checkpoint has a node write all of its memory into tables.
+func checkpoint(port string) error {
+	c, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.Write([]byte("NODEDB.CHECKPOINT\r\n")); err != nil {
+		return err
+	}
+	answer := make([]byte, 4096)
+	n, err := c.Read(answer)
+	if err == nil && answer[0] == '-' {
+		err = fmt.Errorf("checkpoint: %s", answer[:n])
+	}
+	return err
 }
 
 // load runs redis-benchmark against both in turns. A rate is noted as the time that

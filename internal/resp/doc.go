@@ -21,8 +21,8 @@
 // look at is fetched into the processor's caches before the first of them runs. What
 // may wait for something else, such as NODEDB.CHECKPOINT, EXEC, KEYS or a request of
 // which the rest is to come, is run by a goroutine that has the client for so long. So
-// are reads while they are slow, as on tables that are larger than memory. Clients of
-// TLS have a goroutine each, as everybody has on other systems.
+// are reads while they are slow, as pipelines of them on tables. Clients of TLS have a
+// goroutine each, as everybody has on other systems.
 //
 // # Values
 //

@@ -6,12 +6,14 @@ import (
 )
 
 // patience is whether reads are so quick that the loop may wait for them. They are
-// not where the tables are larger than memory: then other clients go first.
+// not where the tables are larger than memory, and pipelines of them are not where
+// they come from tables at all: then other clients go first, and other processors
+// help.
 type patience struct{ score atomic.Int32 }
 
 const (
-	patienceSlow  = 200 * time.Microsecond // a read, or those of one pipeline
-	patienceStep  = 8                      // a slow one weighs as much as so many quick ones
+	patienceSlow  = 40 * time.Microsecond // a read, or those of one pipeline
+	patienceStep  = 8                     // a slow one weighs as much as so many quick ones
 	patienceShort = 32
 	patienceMax   = 64
 )
