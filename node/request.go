@@ -173,12 +173,17 @@ const (
 	stallWaitMax = 30 * time.Second
 )
 
-// do sends the request to its core and waits for the answer. When gone, the
-// request belongs to the core and must not be touched.
-func (r *request) do(ctx context.Context) (gone bool, err error) {
+// endWith takes over the deadline of ctx.
+func (r *request) endWith(ctx context.Context) {
 	if dl, ok := ctx.Deadline(); ok {
 		r.hdr.Deadline = dl
 	}
+}
+
+// do sends the request to its core and waits for the answer. When gone, the
+// request belongs to the core and must not be touched.
+func (r *request) do(ctx context.Context) (gone bool, err error) {
+	r.endWith(ctx)
 	for waited := time.Duration(0); ; waited += stallWait {
 		gone, err = r.once(ctx)
 		if gone || err == nil || !errors.Is(err, engine.ErrStalled) || waited >= stallWaitMax {

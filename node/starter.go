@@ -42,9 +42,7 @@ func (s *Starter) StartUpdate(ctx context.Context, db *DB, key []byte, o *WriteO
 	if err != nil {
 		return Updating{}, err
 	}
-	if dl, ok := ctx.Deadline(); ok {
-		r.hdr.Deadline = dl
-	}
+	r.endWith(ctx)
 	if !db.node.calls.enter() {
 		r.free()
 		return Updating{}, ErrClosed

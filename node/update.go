@@ -128,9 +128,7 @@ func (db *DB) StartUpdate(ctx context.Context, key []byte, o *WriteOptions, fn f
 	if err != nil {
 		return Updating{}, err
 	}
-	if dl, ok := ctx.Deadline(); ok {
-		r.hdr.Deadline = dl
-	}
+	r.endWith(ctx)
 	if err := r.start(); err != nil {
 		r.free()
 		return Updating{}, err

@@ -67,7 +67,7 @@ func redis(ctx context.Context, r *rig) (err error) {
 	var rows []row
 	for _, l := range redisLoads {
 		if l.tables {
-			if err := checkpoint(ports[0]); err != nil {
+			if _, err := r.command(ctx, r.ours("nodedb"), "checkpoint", "--addr", "127.0.0.1:"+ports[0]); err != nil {
 				return err
 			}
 		}
@@ -88,24 +88,6 @@ func redis(ctx context.Context, r *rig) (err error) {
 		}
 	}
 	return nil
-}
-
-// checkpoint has a node write all of its memory into tables.
-func checkpoint(port string) error {
-	c, err := net.Dial("tcp", "127.0.0.1:"+port)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }()
-	if _, err := c.Write([]byte("NODEDB.CHECKPOINT\r\n")); err != nil {
-		return err
-	}
-	answer := make([]byte, 4096)
-	n, err := c.Read(answer)
-	if err == nil && answer[0] == '-' {
-		err = fmt.Errorf("checkpoint: %s", answer[:n])
-	}
-	return err
 }
 
 // load runs redis-benchmark against both in turns. A rate is noted as the time that

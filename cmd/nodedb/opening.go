@@ -109,9 +109,15 @@ func openNode(c *cli.Call, o opening) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	return o.open(c, dir, opts)
+}
+
+// open opens what was prepared.
+func (o *opening) open(c *cli.Call, dir string, opts *node.Options) (*session, error) {
 	s := &session{call: c}
 	if o.archive {
 		opts.NodeID = c.String("node-id")
+		var err error
 		if opts.Recipients, opts.PlainArchive, err = c.Recipients(); err != nil {
 			return nil, err
 		}

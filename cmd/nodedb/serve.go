@@ -56,7 +56,8 @@ func runServe(c *cli.Call) (err error) {
 	}
 	defer endTracer(c, tracer)
 	o := opening{create: true, archive: true, tuning: true, tracer: tracer}
-	if _, _, err := o.prepare(c); err != nil { // nobody is served before a mistake is told
+	dir, opts, err := o.prepare(c)
+	if err != nil { // nobody is served before a mistake is told
 		return err
 	}
 	adm, err := serveAdmin(c, certs, tracer)
@@ -65,7 +66,7 @@ func runServe(c *cli.Call) (err error) {
 	}
 	defer func() { err = errors.Join(err, adm.end()) }()
 	o.meter = adm.meter
-	s, err := openNode(c, o)
+	s, err := o.open(c, dir, opts)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,11 @@ type pipelined struct {
 	err  error
 }
 
+// looksUp tells whether it reads, of which the key is most likely the first argument.
+func (q *pipelined) looksUp() bool {
+	return q.err == nil && q.cmd.where == forRead && len(q.args) > 1
+}
+
 // begin forgets what was cut and not run.
 func (a *lookahead) begin(data []byte) { a.data, a.n, a.at = data, 0, 0 }
 
@@ -47,7 +52,7 @@ func (a *lookahead) fill(c *conn) {
 			break
 		}
 		q.args, a.data = args, a.data[n:]
-		if q.cmd, q.err = c.s.find(q.args); q.err == nil && q.cmd.where == forRead && len(q.args) > 1 {
+		if q.cmd, q.err = c.s.find(q.args); q.looksUp() {
 			reads++
 		}
 	}
@@ -55,7 +60,7 @@ func (a *lookahead) fill(c *conn) {
 		return
 	}
 	for i := range a.reqs[:a.n] {
-		if q := &a.reqs[i]; q.n > 0 && q.err == nil && q.cmd.where == forRead && len(q.args) > 1 {
+		if q := &a.reqs[i]; q.n > 0 && q.looksUp() {
 			a.fetch.Add(c.db, q.args[1])
 		}
 	}

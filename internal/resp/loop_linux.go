@@ -142,7 +142,7 @@ func (l *loop) hasWork() bool {
 func (l *loop) wake() {
 	if l.asleep.Load() == 1 && l.asleep.CompareAndSwap(1, 0) {
 		one := [8]byte{1}
-		_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(l.signal), uintptr(unsafe.Pointer(&one[0])), 8)
+		_, _ = writeFd(l.signal, one[:])
 	}
 }
 
@@ -154,7 +154,7 @@ func (l *loop) awake() {
 		return
 	}
 	for {
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(l.signal), uintptr(unsafe.Pointer(&count[0])), 8)
+		n, errno := readFd(l.signal, count[:])
 		if errno == 0 && n == 8 {
 			return
 		}
@@ -343,7 +343,7 @@ func (l *loop) finish(s *socket) {
 func (l *loop) read(s *socket, data []byte) []byte {
 	have := copy(l.buf, data)
 	room := l.buf[have:]
-	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(&room[0])), uintptr(len(room)))
+	n, errno := readFd(s.fd, room)
 	switch {
 	case errno == unix.EINTR:
 	case errno == unix.EAGAIN:
@@ -354,10 +354,10 @@ func (l *loop) read(s *socket, data []byte) []byte {
 		s.eof, s.readable = true, false
 	default:
 		l.s.metrics.in.Add(int64(n))
-		have += int(n)
+		have += n
 		// What comes behind a read that was not filled is a new event; an end that
 		// came before it is none.
-		s.readable = s.hup || int(n) == len(room)
+		s.readable = s.hup || n == len(room)
 	}
 	return l.buf[:have]
 }
@@ -451,7 +451,7 @@ func (l *loop) answer(s *socket) bool {
 	c := s.c
 	for s.sent < len(c.out) {
 		left := c.out[s.sent:]
-		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(&left[0])), uintptr(min(len(left), writeStep)))
+		n, errno := writeFd(s.fd, left[:min(len(left), writeStep)])
 		switch errno {
 		case 0:
 		case unix.EINTR:
@@ -467,7 +467,7 @@ func (l *loop) answer(s *socket) bool {
 			return false
 		}
 		c.s.metrics.out.Add(int64(n))
-		s.sent += int(n)
+		s.sent += n
 		l.unstick(s)
 	}
 	if cap(c.out) > 4*flushFrom {

@@ -65,6 +65,18 @@ func newSocket(l *loop, c *conn, raw syscall.Conn) (*socket, error) {
 	return &socket{l: l, c: c, fd: fd, ready: make(chan struct{}, 1), local: c.net.LocalAddr(), remote: c.net.RemoteAddr()}, nil
 }
 
+// readFd and writeFd are for descriptors that never wait, so the runtime need not know.
+// p is not empty.
+func readFd(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	return int(n), errno
+}
+
+func writeFd(fd int, p []byte) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+	return int(n), errno
+}
+
 func (s *socket) startUpdate(key []byte, fn func(*node.Tx) error) (node.Updating, error) {
 	c := s.c
 	s.left.Add(1)
@@ -127,7 +139,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		if at := s.readBy.Load(); at != 0 && time.Now().UnixNano() >= at {
 			return 0, os.ErrDeadlineExceeded
 		}
-		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, errno := readFd(s.fd, p)
 		switch {
 		case errno == unix.EINTR:
 		case errno == unix.EAGAIN:
@@ -139,7 +151,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		default:
-			return int(n), nil
+			return n, nil
 		}
 	}
 }
@@ -148,10 +160,10 @@ func (s *socket) Read(p []byte) (int, error) {
 func (s *socket) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
-		n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(s.fd), uintptr(unsafe.Pointer(&p[done])), uintptr(len(p)-done))
+		n, errno := writeFd(s.fd, p[done:])
 		switch errno {
 		case 0:
-			done += int(n)
+			done += n
 		case unix.EINTR:
 		case unix.EAGAIN:
 			if err := s.await(&s.writeBy); err != nil {

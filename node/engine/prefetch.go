@@ -7,7 +7,7 @@ import "sync/atomic"
 // miss told; the misses of different keys do not wait for each other. It is not for
 // several goroutines at once.
 type Prefetcher struct {
-	probes [PrefetchMax]probe
+	probes [prefetchMax]probe
 	n      int
 	sink   byte // what was read must go somewhere
 }
@@ -21,8 +21,8 @@ type probe struct {
 	bytes []byte
 }
 
-// PrefetchMax is the most keys of one Run; more are left out.
-const PrefetchMax = 32
+// prefetchMax is the most keys of one Run; more are left out.
+const prefetchMax = 32
 
 const (
 	cacheLine     = 64

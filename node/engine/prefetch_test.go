@@ -62,7 +62,7 @@ func TestPrefetcherFinds(t *testing.T) {
 		v.view.Store(w)
 		for i := range 700 {
 			p.Add(v, key(i))
-			if p.n < PrefetchMax {
+			if p.n < prefetchMax {
 				continue
 			}
 			p.Add(v, key(i)) // one too many
@@ -78,7 +78,7 @@ func TestPrefetcherFinds(t *testing.T) {
 			}
 		}
 	}
-	if found < 570 { // what is at the ends of lists of PrefetchMax, and far from its slot
+	if found < 570 { // what is at the ends of lists of prefetchMax, and far from its slot
 		t.Errorf("%d of 600 keys found", found)
 	}
 }
