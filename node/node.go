@@ -232,7 +232,7 @@ func (n *Node) admit() error {
 // Dir is the node's directory.
 func (n *Node) Dir() string { return n.dir }
 
-// MemoryBytes is what the options let the block cache and all memtables take, in
+// MemoryBytes is what the options let the caches and all memtables take, in
 // bytes: most of a node's memory.
 func (n *Node) MemoryBytes() int64 { return n.shared.MemoryBytes() }
 

@@ -58,7 +58,8 @@ type Options struct {
 	// CoreTimeout is how long a checkpoint waits for all cores.
 	CoreTimeout time.Duration
 
-	// CacheBytes is the block cache shared by all vshards.
+	// CacheBytes is the memory in which all vshards keep what was read from tables:
+	// three quarters for blocks, one for the values of single keys.
 	CacheBytes int64
 	// MemtableBytes is the size of a vshard's memtable. Zero: the engine's default.
 	MemtableBytes int64

@@ -63,7 +63,7 @@ func tuningFlags() []ucli.Flag {
 		&ucli.DurationFlag{Name: "checkpoint-interval", Value: node.CheckpointIntervalDefault, Usage: "time between checkpoints"},
 		cli.SizeFlag("checkpoint-size", node.CheckpointBytesDefault, "bytes of log between checkpoints"),
 		&ucli.DurationFlag{Name: "base-interval", Usage: "time between base backups; 0: only by nodedb backup"},
-		cli.SizeFlag("cache", node.CacheBytesDefault, "block cache"),
+		cli.SizeFlag("cache", node.CacheBytesDefault, "cache of what was read from tables"),
 		&ucli.IntFlag{Name: "archive-parallel", Usage: "`N` uploads at a time to each store (default 2)"},
 		cli.SizeFlag("catch-up-rate", 0, "bytes read in a second to bring a store what it missed; 0: no limit"),
 		cli.SizeFlag("wal-budget", 4<<30, "unarchived log that is kept before --on-archive-stall applies"),

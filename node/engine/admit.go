@@ -58,7 +58,7 @@ func (s *Shared) frozenMax() int64 {
 	return int64(s.open.Load()) * s.opts.MemtableBytes * 3 / 2
 }
 
-// MemoryBytes is what the block cache and all memtables may take, in bytes; a value
+// MemoryBytes is what the caches and all memtables may take, in bytes; a value
 // more for each vshard, at its largest, can be on top of it.
 func (s *Shared) MemoryBytes() int64 {
 	return s.opts.CacheBytes + int64(s.open.Load())*s.opts.MemtableBytes + s.frozenMax()

@@ -16,8 +16,9 @@ type Options struct {
 	// FS is the file system of all stores. Default: the operating system's.
 	FS vfs.FS
 
-	// CacheBytes is the size of the block cache that all vshards share; it holds
-	// uncompressed blocks and fills as they are read. Default 64 MiB.
+	// CacheBytes is the memory in which all vshards keep what was read from tables:
+	// three quarters for uncompressed blocks, one for the values of single keys.
+	// Default 64 MiB.
 	CacheBytes int64
 
 	// MemtableBytes is the memory in which one vshard keeps what it applied,

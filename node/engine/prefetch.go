@@ -13,12 +13,14 @@ type Prefetcher struct {
 }
 
 type probe struct {
-	front *front
-	op    *op
-	table *table
-	slot  uint64 // the first that may be the key's
-	hash  uint32
-	bytes []byte
+	hash   uint32
+	front  *front // nil: none is here
+	table  *table
+	slot   uint64 // the first that may be the key's
+	bucket *bucket
+	op     *op
+	row    *row
+	bytes  []byte
 }
 
 // prefetchMax is the most keys of one Run; more are left out.
@@ -39,50 +41,60 @@ func (p *Prefetcher) Add(v *VShard, key []byte) {
 	if p.n == len(p.probes) || w == nil {
 		return
 	}
-	f := w.active
-	if f == nil {
-		if len(w.frozen) == 0 {
-			return
+	b := probe{hash: hashOf(key)}
+	b.bucket = v.shared.rows.bucket(b.hash)
+	if b.front = w.youngest(); b.front != nil {
+		if b.table = b.front.table.Load(); b.table != nil {
+			b.slot = atomic.LoadUint64(&b.table.slots[b.hash&b.table.mask])
 		}
-		f = w.frozen[0]
 	}
-	t := f.table.Load()
-	if t == nil {
-		return
-	}
-	h := hashOf(key)
-	p.probes[p.n] = probe{front: f, table: t, hash: h, slot: atomic.LoadUint64(&t.slots[h&t.mask])}
+	p.probes[p.n] = b
 	p.n++
+}
+
+// youngest returns the front that holds the newest writes, or nil.
+func (w *view) youngest() *front {
+	if w.active == nil && len(w.frozen) > 0 {
+		return w.frozen[0]
+	}
+	return w.active
 }
 
 // Run touches what the keys lead to, and forgets them.
 func (p *Prefetcher) Run() {
-	found := p.operations()
-	for i := range found {
-		o := found[i].op
-		found[i].bytes = found[i].front.chunks[o.chunk][o.off : o.off+min(o.keyLen+o.valLen, prefetchBytes)]
-	}
-	for i := range found {
-		for at := 0; at < len(found[i].bytes); at += cacheLine {
-			p.sink += found[i].bytes[at]
+	probes := p.probes[:p.n]
+	for i := range probes {
+		if b := &probes[i]; !b.operation() && b.bucket != nil {
+			b.row = b.bucket.row(b.hash)
 		}
 	}
-	clear(p.probes[:p.n]) // the fronts may go
+	for i := range probes {
+		switch b := &probes[i]; {
+		case b.op != nil:
+			o := b.op
+			b.bytes = b.front.chunks[o.chunk][o.off : o.off+min(o.keyLen+o.valLen, prefetchBytes)]
+		case b.row != nil:
+			b.bytes = b.row.data[:min(len(b.row.data), prefetchBytes)]
+		}
+	}
+	for i := range probes {
+		for at := 0; at < len(probes[i].bytes); at += cacheLine {
+			p.sink += probes[i].bytes[at]
+		}
+	}
+	clear(probes) // the fronts may go
 	p.n = 0
 }
 
-// operations finds what the slots lead to. A key that others have pushed far away
+// operation finds what the slot leads to. A key that others have pushed far away
 // from its slot is left out.
-func (p *Prefetcher) operations() []probe {
-	found := p.probes[:0]
-	for _, b := range p.probes[:p.n] {
-		for i := uint32(1); b.slot != 0 && uint32(b.slot>>32) != b.hash && i < prefetchSlots; i++ {
-			b.slot = atomic.LoadUint64(&b.table.slots[(b.hash+i)&b.table.mask])
-		}
-		if b.slot != 0 && uint32(b.slot>>32) == b.hash {
-			b.op = b.front.op(uint32(b.slot) - 1)
-			found = append(found, b)
-		}
+func (b *probe) operation() bool {
+	for i := uint32(1); b.slot != 0 && uint32(b.slot>>32) != b.hash && i < prefetchSlots; i++ {
+		b.slot = atomic.LoadUint64(&b.table.slots[(b.hash+i)&b.table.mask])
 	}
-	return found
+	if b.slot == 0 || uint32(b.slot>>32) != b.hash {
+		return false
+	}
+	b.op = b.front.op(uint32(b.slot) - 1)
+	return true
 }

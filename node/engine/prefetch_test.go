@@ -51,7 +51,7 @@ func TestPrefetcherFinds(t *testing.T) {
 		clear(v)
 		f.insert(f.nOps - 1)
 	}
-	v := new(VShard)
+	v := &VShard{shared: &Shared{rows: rows{limit: 1 << 20}}}
 	var p Prefetcher
 	p.Add(v, key(0)) // before there is anything
 	if p.n != 0 {
@@ -66,7 +66,10 @@ func TestPrefetcherFinds(t *testing.T) {
 				continue
 			}
 			p.Add(v, key(i)) // one too many
-			for _, b := range p.operations() {
+			for _, b := range p.probes {
+				if !b.operation() {
+					continue
+				}
 				if got := b.front.find(b.front.key(b.op), b.hash, b.front.nOps); got != b.op {
 					t.Fatalf("round %d: %q is not where a look-up finds it", round, b.front.key(b.op))
 				}

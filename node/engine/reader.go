@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"io"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -28,7 +29,8 @@ var ErrNotFound = pebble.ErrNotFound
 // each perhaps twice. The tables may hold younger ones, of fronts that were
 // frozen after this view was current.
 type view struct {
-	gen     uint64   // changes whenever a front is frozen or leaves
+	gen     uint64   // another whenever a front is frozen; no two vshards have the same
+	replay  bool     // tables come that were no front
 	active  *front   // nil: nothing was written since the last freeze
 	visible uint32   // operations of active that readers see
 	bytes   int      // of memory that active uses
@@ -41,13 +43,28 @@ type live VShard
 
 // Get is part of Reader.
 func (l *live) Get(key []byte) ([]byte, io.Closer, error) {
-	w := l.view.Load()
-	if w.active != nil || len(w.frozen) > 0 {
-		if value, found, err := w.find(key); found {
-			return value, noCloser{}, err
-		}
+	return (*VShard)(l).get(l.view.Load(), key)
+}
+
+// get looks a key up in a view, and where the fronts do not decide in the tables.
+func (v *VShard) get(w *view, key []byte) ([]byte, io.Closer, error) {
+	h := hashOf(key)
+	if value, found, err := w.find(key, h); found {
+		return value, noCloser{}, err
 	}
-	return l.store.db.Get(key)
+	rows := &v.shared.rows
+	if o := rows.find(w.gen, key, h); o != nil {
+		if o.absent {
+			return nil, nil, ErrNotFound
+		}
+		return o.value(), noCloser{}, nil
+	}
+	value, closer, err := v.store.db.Get(key)
+	absent := err != nil && errors.Is(err, ErrNotFound)
+	if (err == nil || absent) && !w.replay {
+		rows.add(w.gen, key, h, value, absent)
+	}
+	return value, closer, err
 }
 
 // NewIter is part of Reader.
@@ -65,9 +82,8 @@ func (l *live) NewIter(lower, upper []byte) (*Iterator, error) {
 }
 
 // find looks into the fronts. found says that they decide; err is ErrNotFound
-// when the youngest operation is a delete.
-func (w *view) find(key []byte) (value []byte, found bool, err error) {
-	h := hashOf(key)
+// when the youngest operation is a delete. h is hashOf(key).
+func (w *view) find(key []byte, h uint32) (value []byte, found bool, err error) {
 	if w.active != nil {
 		if o := w.active.find(key, h, w.visible); o != nil {
 			return w.active.result(o)
@@ -100,7 +116,7 @@ type snapshotReader struct {
 
 // Get is part of Reader.
 func (r *snapshotReader) Get(key []byte) ([]byte, io.Closer, error) {
-	if value, found, err := r.view.find(key); found {
+	if value, found, err := r.view.find(key, hashOf(key)); found {
 		return value, noCloser{}, err
 	}
 	return r.snap.Get(key)
@@ -121,11 +137,7 @@ type pendingReader struct{ batch *Batch }
 
 // Get is part of Reader.
 func (r pendingReader) Get(key []byte) ([]byte, io.Closer, error) {
-	w := r.batch.pendingView()
-	if value, found, err := w.find(key); found {
-		return value, noCloser{}, err
-	}
-	return r.batch.v.store.db.Get(key)
+	return r.batch.v.get(r.batch.pendingView(), key)
 }
 
 // NewIter is part of Reader.

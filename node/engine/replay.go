@@ -66,6 +66,7 @@ func (v *VShard) NewReplay(opts *ReplayOptions) (*Replay, error) {
 	r.batch = Batch{v: v, rep: r}
 	r.batch.rewind()
 	r.batch.f = newFront()
+	v.replaying(true)
 	v.store.sched.pause()
 	return r, nil
 }
@@ -113,6 +114,7 @@ func (r *Replay) Close() error {
 	}
 	r.closed = true
 	err := errors.Join(r.err, r.wait())
+	r.v.replaying(false)
 	r.batch.f, r.batch.broken = nil, true
 	r.v.store.sched.resume()
 	if r.err = err; err == nil {

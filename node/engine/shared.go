@@ -18,12 +18,15 @@ type Shared struct {
 	opts        *Options
 	route       *route
 	cache       *pebble.Cache
+	rows        rows
 	files       *pebble.FileCache
 	compactions *compactions
 	// One token per table that may be written at once: in live use few, for the
 	// cores want the CPUs; in a replay nobody else does.
 	spills  chan struct{}
 	replays chan struct{}
+
+	generation atomic.Uint64 // of views, the last that was given out
 
 	frozen  atomic.Int64 // bytes of all fronts that wait to become tables
 	open    atomic.Int32 // vshards
@@ -42,15 +45,18 @@ func NewShared(opts *Options) (*Shared, error) {
 		return nil, err
 	}
 	cpus := runtime.GOMAXPROCS(0)
-	return &Shared{
+	rows := o.CacheBytes / rowsShare
+	s := &Shared{
 		opts:        o,
 		route:       r,
-		cache:       pebble.NewCache(o.CacheBytes + emptyMemtables),
+		cache:       pebble.NewCache(o.CacheBytes - rows + emptyMemtables),
 		files:       pebble.NewFileCache(fileCacheShards(cpus), o.OpenFiles),
 		compactions: newCompactions(o.Compactions),
 		spills:      make(chan struct{}, max(1, cpus/2)),
 		replays:     make(chan struct{}, cpus),
-	}, nil
+	}
+	s.rows.limit = rows
+	return s, nil
 }
 
 // Engines returns the engines, in the order of Options.

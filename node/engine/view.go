@@ -36,7 +36,7 @@ func (v *VShard) freeze(job *spillJob) {
 		f.limit = w.visible
 	}
 	f.mark = w.mark
-	w.gen++
+	w.gen = v.shared.generation.Add(1)
 	w.active, w.visible, w.bytes = nil, 0, 0
 	w.frozen = append([]*front{f}, w.frozen...)
 	v.view.Store(&w)
@@ -66,10 +66,18 @@ func (v *VShard) leave(f *front) {
 	v.viewMu.Lock()
 	defer v.viewMu.Unlock()
 	w := *v.view.Load()
-	w.gen++
 	w.frozen = slices.DeleteFunc(slices.Clone(w.frozen), func(o *front) bool { return o == f })
 	v.view.Store(&w)
 	v.shared.frozen.Add(-int64(f.used))
+}
+
+// replaying says whether a replay adds tables. Readers keep no rows of them meanwhile.
+func (v *VShard) replaying(on bool) {
+	v.viewMu.Lock()
+	defer v.viewMu.Unlock()
+	w := *v.view.Load()
+	w.gen, w.replay = v.shared.generation.Add(1), on
+	v.view.Store(&w)
 }
 
 // consistent pairs a view with the tables of the same moment. open takes hold of

@@ -112,8 +112,8 @@ func clone(s state) state {
 	return c
 }
 
-// Apply adds a record to the batch.
-func (m *machine) Apply(t *rapid.T) {
+// record draws the next record.
+func (m *machine) record(t *rapid.T) *wal.Record {
 	var fields []string
 	for range rapid.IntRange(1, 4).Draw(t, "changes") {
 		key := m.keyGen.Draw(t, "key")
@@ -125,10 +125,15 @@ func (m *machine) Apply(t *rapid.T) {
 	}
 	m.lsn++
 	payload := strings.Join(fields, " ")
-	if err := m.b.Apply(&wal.Record{LSN: m.lsn, Time: int64(m.lsn), Type: rawType, Payload: []byte(payload)}); err != nil {
+	m.next.apply(payload)
+	return &wal.Record{LSN: m.lsn, Time: int64(m.lsn), Type: rawType, Payload: []byte(payload)}
+}
+
+// Apply adds a record to the batch.
+func (m *machine) Apply(t *rapid.T) {
+	if err := m.b.Apply(m.record(t)); err != nil {
 		t.Fatal(err)
 	}
-	m.next.apply(payload)
 }
 
 // Commit makes the batch visible.
@@ -180,6 +185,56 @@ func (m *machine) Reopen(t *rapid.T) {
 		t.Fatal(err)
 	}
 	m.b.Reset()
+}
+
+// Replay applies records without the batch, and reads while they come.
+func (m *machine) Replay(t *rapid.T) {
+	m.tap.full.Store(false)
+	m.Commit(t)
+	if err := m.b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := m.v.NewReplay(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close() // does nothing after a Finish
+	engine.SetRunOps(r, 1) // each record becomes a table
+	may := []state{m.now}
+	for range rapid.IntRange(1, 4).Draw(t, "records") {
+		if err := r.Apply(m.record(t)); err != nil {
+			t.Fatal(err)
+		}
+		m.now = clone(m.next)
+		may = append(may, m.now)
+		m.look(t, may[len(may)-2:]) // the newest table may still be under way
+	}
+	if err := r.Finish(m.lsn, int64(m.lsn)); err != nil {
+		t.Fatal(err)
+	}
+	m.b = m.v.NewBatch()
+}
+
+// look reads keys that are in one of several states.
+func (m *machine) look(t *rapid.T, may []state) {
+	ref, err := m.v.Acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ref.Release()
+	for _, c := range "abcdefgh" {
+		key := "\x40" + string(c)
+		value, closer, err := ref.Reader().Get([]byte(key))
+		if !slices.ContainsFunc(may, func(s state) bool {
+			w, ok := s[key]
+			return ok == (err == nil) && string(value) == w
+		}) {
+			t.Fatalf("during a replay: get %q: got %q, %v, want that of one of %v", key, value, err, may)
+		}
+		if err == nil {
+			closer.Close()
+		}
+	}
 }
 
 // Snapshot keeps a snapshot and what it must show.

@@ -120,7 +120,7 @@ func (v *VShard) openStore() (err error) {
 		return v.Damage(fmt.Errorf("read applied lsn: %w", err))
 	}
 	v.front = nil
-	v.view.Store(&view{mark: mark{lsn: uint64(lsn), time: micros}})
+	v.view.Store(&view{gen: v.shared.generation.Add(1), mark: mark{lsn: uint64(lsn), time: micros}})
 	v.applied.Store(uint64(lsn))
 	v.appliedTime.Store(micros)
 	s.changed.Store(true)
