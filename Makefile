@@ -125,11 +125,14 @@ demo:
 
 # The randomised tests draw new seeds at every run: run them until the time is
 # over or one fails (it logs the seed that brings the failure back).
+SOAKPKGS := ./wal/... ./tpc/... ./archive/... ./node/... ./pitr/... ./internal/resp ./internal/e2e
+
 soak:
 	@set -e; end=$$(( $$(date +%s) + $(SOAKTIME) )); n=0; \
 	while [ $$(date +%s) -lt $$end ]; do \
 		n=$$((n + 1)); echo "== soak round $$n"; \
-		CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m ./wal/... ./tpc/... ./archive/... ./node/... ./pitr/...; \
+		CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m -skip '$(NORACE)' $(SOAKPKGS); \
+		$(GO) test -count=1 -timeout 30m -run '$(NORACE)' $(SOAKPKGS); \
 		(cd internal/servertest && $(GO) test -count=1 ./redistest -run TestLinearizable_Kill -kills 100); \
 	done
 

@@ -56,6 +56,9 @@ func makeSegmentFrom(t testing.TB, first wal.LSN, fill func(b *wal.Batch) bool) 
 	if err != nil || !ok {
 		t.Fatalf("seal: %v %v", ok, err)
 	}
+	if s.First != first {
+		t.Fatalf("the log sealed a segment before LSN %d: what is so much must be one batch", s.First)
+	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func exportVerb() *cli.Verb {
 	return &cli.Verb{
 		Name: "export", Category: keysCategory, Usage: "write all keys as JSON Lines, sorted, as of one LSN",
 		Args: "[PREFIX]", ArgsMax: 1,
-		Description: "nodedb load reads it back exactly. With --output the file appears when it is\ncomplete and on disk, not before.\n\nWith --addr a node that runs is read page by page: each page is of the moment when\nit was asked for, so what changes meanwhile may be of different LSNs, and lsn is 0.",
+		Description: "nodedb load reads it back exactly. With --output the file appears when it is\ncomplete and on disk, not before.\n\nWith --addr a node that runs is asked, which holds that moment for a minute from\npage to page.",
 		Flags:       readFlags(append(remoteFlags(), &ucli.StringFlag{Name: "output", Usage: "write to `FILE` instead of standard output"}, base64Flag())...),
 		Run:         runExport,
 	}
@@ -30,7 +30,7 @@ func exportVerb() *cli.Verb {
 
 type exportDoc struct {
 	Output  string        `json:"output"`
-	LSN     wal.LSN       `json:"lsn"` // 0: pages of a running node, which are not of one LSN
+	LSN     wal.LSN       `json:"lsn"`
 	Entries int64         `json:"entries"`
 	Bytes   int64         `json:"bytes"`
 	Took    time.Duration `json:"duration_ns"`
@@ -59,12 +59,8 @@ func runExport(c *cli.Call) (err error) {
 		return err
 	}
 	return c.Answer(doc, func(w io.Writer) error {
-		of := fmt.Sprintf("as of LSN %d", doc.LSN)
-		if c.String("addr") != "" {
-			of = "page by page from a running node, not of one LSN"
-		}
-		_, err := fmt.Fprintf(w, "exported %s, %s to %s in %s, %s\n", cli.Plural(doc.Entries, "entry"),
-			cli.FormatSize(doc.Bytes), path, cli.FormatDuration(doc.Took), of)
+		_, err := fmt.Fprintf(w, "exported %s, %s to %s in %s, as of LSN %d\n", cli.Plural(doc.Entries, "entry"),
+			cli.FormatSize(doc.Bytes), path, cli.FormatDuration(doc.Took), doc.LSN)
 		return err
 	})
 }
@@ -88,9 +84,7 @@ func (d *exportDoc) write(c *cli.Call, scan entryScan, to io.Writer) error {
 	if err := firstError(c.Context().Err(), scan.Err(), w.Flush()); err != nil {
 		return err
 	}
-	if one, ok := scan.(*node.Scanner); ok {
-		d.LSN = one.LSN()
-	}
+	d.LSN = scan.LSN()
 	d.Entries, d.Bytes, d.Took = w.Count(), w.Bytes(), time.Since(began)
 	return nil
 }

@@ -32,6 +32,7 @@ type entryScan interface {
 	Value() []byte
 	ExpireAt() int64
 	EntryLSN() wal.LSN
+	LSN() wal.LSN // of the whole, where it is of one
 	Cursor() string
 	Err() error
 	Close() error

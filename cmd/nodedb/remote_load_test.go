@@ -43,7 +43,7 @@ func TestRemote_LoadAndExport(t *testing.T) {
 		t.Errorf("export: exit %d, %d lines %s", code, strings.Count(there, "\n"), errs)
 	}
 	code, out, errs = run(t, "export", "k/1", "--addr", s.addr, "--output", filepath.Join(t.TempDir(), "o"))
-	if code != 0 || !strings.Contains(out, "exported 1,000 entries") || !strings.Contains(out, "not of one LSN") {
+	if code != 0 || !strings.Contains(out, "exported 1,000 entries") || !strings.Contains(out, ", as of LSN 20") {
 		t.Errorf("export to a file: exit %d, %s%s", code, out, errs)
 	}
 	for _, verb := range []string{"load", "export"} {

@@ -11,7 +11,7 @@ import (
 )
 
 // remoteScan walks the keys of a running node page by page. Each page is of the
-// state when it was asked for.
+// state when it was asked for, those of an export are of one LSN.
 type remoteScan struct {
 	ctx   context.Context
 	r     *remote
@@ -21,12 +21,18 @@ type remoteScan struct {
 	page   []client.Reply
 	now    []client.Reply // key, value, expiry, LSN
 	cursor string         // behind the page
+	export bool
+	begun  bool    // the export
+	lsn    wal.LSN // of the export
 	err    error
 }
 
 // scan begins a walk; values come only when they are wanted.
 func (r *remote) scan(ctx context.Context, o node.ScanOptions, values bool) *remoteScan {
-	s := &remoteScan{ctx: ctx, r: r, left: o.Limit, cursor: o.Cursor, words: []string{"NODEDB.SCAN"}}
+	s := &remoteScan{ctx: ctx, r: r, left: o.Limit, cursor: o.Cursor, export: o.Consistent, words: []string{"NODEDB.SCAN"}}
+	if s.export {
+		s.words = []string{"NODEDB.EXPORT", "BEGIN"}
+	}
 	if o.Limit == 0 {
 		s.left = -1
 	}
@@ -34,7 +40,7 @@ func (r *remote) scan(ctx context.Context, o node.ScanOptions, values bool) *rem
 		name, value string
 		on          bool
 	}{{"PREFIX", string(o.Prefix), len(o.Prefix) > 0}, {"FROM", string(o.From), o.From != nil}, {"TO", string(o.To), o.To != nil},
-		{"REVERSE", "1", o.Reverse}, {"VALUES", "1", values}} {
+		{"REVERSE", "1", o.Reverse}, {"VALUES", "1", values && !s.export}} {
 		if w.on {
 			s.words = append(s.words, w.name, w.value)
 		}
@@ -62,6 +68,9 @@ func (s *remoteScan) Next() bool {
 }
 
 func (s *remoteScan) fetch() bool {
+	if s.export {
+		return s.nextOfExport()
+	}
 	words := s.words
 	if s.cursor != "" {
 		words = append(words[:len(words):len(words)], "CURSOR", s.cursor)
@@ -79,6 +88,23 @@ func (s *remoteScan) fetch() bool {
 	s.cursor, s.page = string(a.Items[0].Text), a.Items[1:]
 	return len(s.page) > 0
 }
+
+// nextOfExport takes its next page; the last one is empty.
+func (s *remoteScan) nextOfExport() bool {
+	if !s.begun {
+		lsn, err := s.r.number(s.ctx, s.words...)
+		if s.err = err; err != nil {
+			return false
+		}
+		s.begun, s.lsn = true, wal.LSN(lsn)
+	}
+	a, err := s.r.ask(s.ctx, "NODEDB.EXPORT", "NEXT")
+	s.err, s.page = err, a.Items
+	return err == nil && len(s.page) > 0
+}
+
+// LSN is that of an export's state.
+func (s *remoteScan) LSN() wal.LSN { return s.lsn }
 
 // Key and the others are of the current entry, as those of [node.Scanner].
 func (s *remoteScan) Key() []byte       { return s.now[0].Text }

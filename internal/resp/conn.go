@@ -49,6 +49,8 @@ type conn struct {
 	multi *transaction // nil outside MULTI
 	watch []watched
 
+	export *export // that it has begun; mostly nil
+
 	since time.Time
 	seen  shared
 }
@@ -257,13 +259,17 @@ func (c *conn) flush() error {
 func (c *conn) become(u *User) {
 	c.user = u
 	if u == nil {
+		c.endExport()
 		c.db = nil
 		return
 	}
 	c.use(u.first())
 }
 
-func (c *conn) use(tenant uint32) { c.ten, c.db = tenant, c.s.opts.Node.Tenant(tenant) }
+func (c *conn) use(tenant uint32) {
+	c.endExport()
+	c.ten, c.db = tenant, c.s.opts.Node.Tenant(tenant)
+}
 
 // may tells whether the client may run a command.
 func (c *conn) may(cmd *command) error {

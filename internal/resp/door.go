@@ -21,6 +21,7 @@ func doorCommands() []command {
 		{name: "nodedb.del", arity: -2, need: rightWrite, blocks: true, conn: doorDel},
 		{name: "nodedb.incr", arity: -3, need: rightWrite, blocks: true, conn: doorIncr},
 		{name: "nodedb.scan", arity: -1, need: rightRead, blocks: true, conn: doorScan},
+		{name: "nodedb.export", arity: -2, need: rightRead, blocks: true, conn: doorExport},
 		{name: "nodedb.status", arity: 1, need: rightAdmin, conn: func(c *conn, _ [][]byte, out *reply) error {
 			return out.json(c.s.opts.Node.Status())
 		}},
@@ -155,7 +156,7 @@ func doorIncr(c *conn, args [][]byte, out *reply) error {
 	return err
 }
 
-// Limits of one page of doorScan.
+// Limits of one page.
 const (
 	pageKeysMax  = 10_000
 	pageBytesMax = 1 << 20 // with the entry that passes it
@@ -169,12 +170,6 @@ func doorScan(c *conn, args [][]byte, out *reply) error {
 	o, values := node.ScanOptions{}, false
 	err := options(args[1:], func(word string, value []byte) (err error) {
 		switch word {
-		case "PREFIX":
-			o.Prefix = value
-		case "FROM":
-			o.From = value
-		case "TO":
-			o.To = value
 		case "CURSOR":
 			o.Cursor = string(value)
 		case "COUNT":
@@ -186,44 +181,62 @@ func doorScan(c *conn, args [][]byte, out *reply) error {
 		case "VALUES":
 			values = true
 		default:
-			return errSyntax
+			return within(&o, word, value)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if o.Limit == 0 || o.Limit > pageKeysMax {
-		o.Limit = pageKeysMax
-	}
 	scan, err := c.db.Scan(c.ctx, o)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = scan.Close() }() // it only reads
-	page := reply{proto: out.proto}
-	n := 0
-	cursor := o.Cursor
-	for len(page.b) < pageBytesMax && scan.Next() {
-		value := []byte{}
-		if values {
-			value = scan.Value()
-		}
-		page.array(4)
-		page.bulk(scan.Key())
-		page.bulk(value)
-		page.int(scan.ExpireAt())
-		page.int(int64(scan.EntryLSN()))
-		cursor = scan.Cursor()
-		n++
-	}
+	entries, n := page(scan, values, out.proto)
 	if err := scan.Err(); err != nil {
 		return err
 	}
 	out.array(1 + n)
-	out.str(cursor)
-	out.b = append(out.b, page.b...)
+	if n > 0 {
+		o.Cursor = scan.Cursor()
+	}
+	out.str(o.Cursor)
+	out.b = append(out.b, entries...)
 	return nil
+}
+
+// within takes PREFIX, FROM and TO.
+func within(o *node.ScanOptions, word string, value []byte) error {
+	switch word {
+	case "PREFIX":
+		o.Prefix = value
+	case "FROM":
+		o.From = value
+	case "TO":
+		o.To = value
+	default:
+		return errSyntax
+	}
+	return nil
+}
+
+// page encodes the next n entries as [key, value, expiry, LSN] each.
+func page(scan *node.Scanner, values bool, proto int) (b []byte, n int) {
+	p := reply{proto: proto}
+	for n < pageKeysMax && len(p.b) < pageBytesMax && scan.Next() {
+		value := []byte{}
+		if values {
+			value = scan.Value()
+		}
+		p.array(4)
+		p.bulk(scan.Key())
+		p.bulk(value)
+		p.int(scan.ExpireAt())
+		p.int(int64(scan.EntryLSN()))
+		n++
+	}
+	return p.b, n
 }
 
 // point is the document of a restore point.

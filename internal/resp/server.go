@@ -28,6 +28,7 @@ type Options struct {
 
 	writeTimeout time.Duration // of a client that takes no answers; default 30 s
 	helloTimeout time.Duration // of a client of TLS that says no hello; default 10 s
+	exportIdle   time.Duration // after which an export is given up; default a minute
 
 	Trace *trace.Tracer // nil: requests are not traced
 
@@ -50,6 +51,8 @@ type Server struct {
 	limits       limits
 	writeTimeout time.Duration
 	helloTimeout time.Duration
+	exportIdle   time.Duration
+	exports      atomic.Int32  // that are open
 	refusing     chan struct{} // a token for each client that is being refused
 	metrics      Metrics
 	began        time.Time
@@ -91,7 +94,7 @@ func New(o Options) *Server {
 		o.Users = Everybody()
 	}
 	s := &Server{opts: o, limits: limits{argsMax, argBytesMax, totalBytesMax, lineBytesMax},
-		writeTimeout: cmp.Or(o.writeTimeout, writeTimeout), helloTimeout: cmp.Or(o.helloTimeout, helloTimeout),
+		writeTimeout: cmp.Or(o.writeTimeout, writeTimeout), helloTimeout: cmp.Or(o.helloTimeout, helloTimeout), exportIdle: cmp.Or(o.exportIdle, exportIdle),
 		refusing: make(chan struct{}, refusingMax), began: time.Now(), commands: table(),
 		listeners: make(map[net.Listener]bool), conns: make(map[uint64]*conn)}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -193,6 +196,7 @@ func (s *Server) refuse(nc net.Conn) {
 
 func (s *Server) forget(c *conn) {
 	_ = c.net.Close() // whatever it answers, it is gone
+	c.endExport()
 	s.mu.Lock()
 	delete(s.conns, c.id)
 	s.mu.Unlock()

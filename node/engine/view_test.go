@@ -198,7 +198,7 @@ func (m *machine) Replay(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close() // does nothing after a Finish
+	defer r.Close()        // does nothing after a Finish
 	engine.SetRunOps(r, 1) // each record becomes a table
 	may := []state{m.now}
 	for range rapid.IntRange(1, 4).Draw(t, "records") {
