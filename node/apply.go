@@ -24,7 +24,9 @@ func (c *core) apply() {
 	for _, s := range c.touched {
 		c.commit(s, last.wait, last.time)
 	}
+	now := c.node.moment()
 	for _, f := range c.pending {
+		c.count(f, now)
 		c.answer(f)
 		c.queue.put(f)
 	}

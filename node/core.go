@@ -39,6 +39,9 @@ type core struct {
 	waiters  []applyWaiter
 	tx       Tx         // of the update that runs; one at a time
 	told     []*Starter // to be woken
+	roundAt  int64      // moment of the round's first end outside of a flight; 0: none
+
+	times updateTimes // atomic
 
 	stopped atomic.Bool // by Stop: it answers no more cuts
 }
@@ -49,6 +52,7 @@ func (c *core) Start(*tpc.Core) error { return nil }
 // Flush implements tpc.Driver: it hands what was staged to the log.
 func (c *core) Flush(_ *tpc.Core, more bool) {
 	defer c.wakeTold()
+	c.roundAt = 0
 	f := c.open
 	if f == nil {
 		return
@@ -101,9 +105,16 @@ func (c *core) append(f *flight) bool {
 
 // answerAsync acknowledges the requests that do not wait for durability.
 func (c *core) answerAsync(f *flight) {
+	now := int64(0)
 	for i := range f.ops {
 		op := &f.ops[i]
 		if op.req != nil && op.req.async && op.record >= 0 {
+			if now == 0 {
+				now = c.node.moment()
+			}
+			if op.req.began != 0 {
+				c.times.observe(op.req.began, now)
+			}
 			op.req.lsn = f.batch.Record(int(op.record)).LSN
 			c.settle(op, nil)
 		}
@@ -119,6 +130,7 @@ func (c *core) settle(op *stagedOp, err error) {
 
 // fail answers all requests of a flight with err.
 func (c *core) fail(f *flight, err error) {
+	c.count(f, c.node.moment())
 	for i := range f.ops {
 		if f.ops[i].req != nil {
 			c.settle(&f.ops[i], err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nodedb-go/nodedb/archive"
 	"github.com/nodedb-go/nodedb/node/engine"
@@ -23,6 +24,7 @@ type Node struct {
 	dir       string
 	opts      *Options
 	logger    *slog.Logger
+	opened    time.Time // by Options.Clock
 	meta      *engine.Meta
 	epoch     archive.EpochInfo // zero without an archive
 	lock      io.Closer
@@ -97,7 +99,7 @@ func OpenContext(ctx context.Context, dir string, options *Options) (_ *Node, er
 		return nil, err
 	}
 	n := &Node{
-		dir: dir, opts: o, logger: o.Logger,
+		dir: dir, opts: o, logger: o.Logger, opened: o.Clock(),
 		cutSlot:  make(chan struct{}, 1),
 		advanced: make(chan struct{}, 1),
 		shed:     make(chan struct{}, 1),

@@ -37,23 +37,28 @@ const requestBytesKept = 64 << 10
 type request struct {
 	hdr    tpc.Header
 	waiter tpc.Waiter
+	// began is when the client submitted it, by Node.moment. 0: the core does not
+	// count it. Here, since the core reads it right before it answers the waiter.
+	began int64
 
 	// Set by the client.
-	core   *core
-	shard  *shard
-	op     opCode
-	async  bool
-	tenant uint32
-	hash   uint64 // of the whole key
-	delta  int64
-	expire int64 // ms since the Unix epoch, 0 for never
-	key    []byte
-	value  []byte // new value
-	old    []byte // expected value of a compare-and-swap; nil: must not exist
-	idem   []byte
-	muts   []kv.Mutation
-	fn     func(*Tx) error
-	buf    []byte // backs key, value, old and idem
+	core  *core
+	shard *shard
+	op    opCode
+	async bool
+	// patient: the client tries again after ErrStalled, which ends nothing.
+	patient bool
+	tenant  uint32
+	hash    uint64 // of the whole key
+	delta   int64
+	expire  int64 // ms since the Unix epoch, 0 for never
+	key     []byte
+	value   []byte // new value
+	old     []byte // expected value of a compare-and-swap; nil: must not exist
+	idem    []byte
+	muts    []kv.Mutation
+	fn      func(*Tx) error
+	buf     []byte // backs key, value, old and idem
 	// Who is to be told when it is answered, and by whom; both or neither.
 	starter *Starter
 	end     Ender
@@ -84,7 +89,7 @@ func (r *request) free() {
 	clear(r.muts)
 	r.hdr.ResetHeader()
 	r.core, r.shard, r.key, r.value, r.old, r.idem = nil, nil, nil, nil, nil, nil
-	r.async, r.delta, r.expire, r.hash = false, 0, 0, 0
+	r.async, r.patient, r.began, r.delta, r.expire, r.hash = false, false, 0, 0, 0, 0
 	r.lsn, r.num, r.ok, r.err = 0, 0, false, nil
 	r.fn, r.refused, r.starter, r.end = nil, nil, nil, nil
 	r.buf, r.muts = buf, muts
@@ -147,6 +152,7 @@ func (r *request) Run(*tpc.Core) { r.core.stage(r) }
 
 // Fail implements tpc.Task.
 func (r *request) Fail(err error) {
+	r.core.countAlone(r, err)
 	if s := r.finish(err); s != nil {
 		s.wake() // the core may be about to end
 	}
@@ -184,12 +190,22 @@ func (r *request) endWith(ctx context.Context) {
 // request belongs to the core and must not be touched.
 func (r *request) do(ctx context.Context) (gone bool, err error) {
 	r.endWith(ctx)
-	for waited := time.Duration(0); ; waited += stallWait {
-		gone, err = r.once(ctx)
-		if gone || err == nil || !errors.Is(err, engine.ErrStalled) || waited >= stallWaitMax {
-			return gone, err
-		}
-		r.core.node.noteDiskFull(err)
+	r.began, r.patient = r.core.node.moment(), true
+	gone, err = r.once(ctx)
+	if gone || err == nil || !errors.Is(err, engine.ErrStalled) {
+		return gone, err
+	}
+	return r.again(ctx, err)
+}
+
+// again tries until the store has caught up with its flushes. It counts the time of
+// the update itself, pauses and all.
+func (r *request) again(ctx context.Context, err error) (gone bool, _ error) {
+	c, began := r.core, r.began
+	r.began = 0
+	defer func() { c.times.observe(began, c.node.moment()) }()
+	for waited := time.Duration(0); !gone && errors.Is(err, engine.ErrStalled) && waited < stallWaitMax; waited += stallWait {
+		c.node.noteDiskFull(err)
 		timer := time.NewTimer(stallWait)
 		select {
 		case <-timer.C:
@@ -197,7 +213,9 @@ func (r *request) do(ctx context.Context) (gone bool, err error) {
 			timer.Stop()
 			return false, fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
+		gone, err = r.once(ctx)
 	}
+	return gone, err
 }
 
 func (r *request) once(ctx context.Context) (gone bool, err error) {

@@ -19,6 +19,7 @@ func (c *core) stage(r *request) {
 	c.undo = f.mark()
 	if err := c.evaluate(f, r); err != nil {
 		c.rewind(f, c.undo)
+		c.countAlone(r, err)
 		c.tell(r.finish(err))
 	}
 }

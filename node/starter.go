@@ -16,8 +16,9 @@ type Ender interface{ UpdateEnded() }
 // core is woken once for all, and wake is called once a core has told the ends of
 // what became durable together. It belongs to that goroutine.
 type Starter struct {
-	wake func()
-	held []heldTasks // by core
+	wake  func()
+	held  []heldTasks // by core
+	began int64       // when the first of what is held was started; 0: nothing is
 }
 
 type heldTasks struct {
@@ -47,7 +48,10 @@ func (s *Starter) StartUpdate(ctx context.Context, db *DB, key []byte, o *WriteO
 		r.free()
 		return Updating{}, ErrClosed
 	}
-	r.starter, r.end = s, end
+	if s.began == 0 {
+		s.began = db.node.moment()
+	}
+	r.starter, r.end, r.began = s, end, s.began
 	h := &s.held[r.core.id]
 	h.tasks = append(h.tasks, r)
 	return Updating{r}, nil
@@ -56,6 +60,7 @@ func (s *Starter) StartUpdate(ctx context.Context, db *DB, key []byte, o *WriteO
 // Send hands over what was started since the last Send. What a core does not take
 // ends with the reason, before Send returns and without wake.
 func (s *Starter) Send() {
+	s.began = 0
 	for i := range s.held {
 		h := &s.held[i]
 		if len(h.tasks) == 0 {

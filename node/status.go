@@ -20,6 +20,13 @@ type Status struct {
 	Writable bool         `json:"writable"`
 	Reason   string       `json:"reason,omitempty"` // why not writable
 
+	// Updates counts the updates that have ended since Open, failed ones too, by the
+	// time from the call that submitted them until their end was told, with pauses
+	// for a store that is behind; what one Starter sends together is taken to begin
+	// with the first. It goes on when the caller has left. What no core has taken is
+	// not among them: it was refused at once. [Options.Clock] measures.
+	Updates Durations `json:"update_micros"`
+
 	Watermarks  Watermarks              `json:"watermarks"`
 	Log         LogStatus               `json:"log"`
 	Cores       []CoreStatus            `json:"cores"`
@@ -84,6 +91,7 @@ func (n *Node) Status() Status {
 			cs.VShards = append(cs.VShards, sh.id)
 		}
 		s.Cores = append(s.Cores, cs)
+		c.times.addTo(&s.Updates)
 	}
 	for _, sh := range n.shards {
 		s.Shards = append(s.Shards, sh.status())

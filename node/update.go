@@ -129,6 +129,7 @@ func (db *DB) StartUpdate(ctx context.Context, key []byte, o *WriteOptions, fn f
 		return Updating{}, err
 	}
 	r.endWith(ctx)
+	r.began = db.node.moment()
 	if err := r.start(); err != nil {
 		r.free()
 		return Updating{}, err

@@ -37,6 +37,7 @@ type look struct {
 	Commands float64   `json:"commands_per_second"`
 	Records  float64   `json:"records_per_second"`
 	Syncs    float64   `json:"syncs_per_second"`
+	P99      float64   `json:"update_p99_ms"` // what clients waited for; 0: no update has ended
 	Durable  wal.LSN   `json:"durable_lsn"`
 	Unsaved  wal.LSN   `json:"not_checkpointed"` // records
 	Archived wal.LSN   `json:"archived_lsn"`
@@ -123,6 +124,8 @@ func (r *remote) look(ctx context.Context, before *look) (*look, error) {
 	seconds := l.Time.Sub(before.Time).Seconds()
 	l.Commands = float64(l.commands-before.commands) / seconds
 	l.Records = float64(l.Durable-before.Durable) / seconds
+	updates := st.Updates.Since(&before.status.Updates)
+	l.P99 = float64(updates.Quantile(0.99)) / float64(time.Millisecond)
 	l.Syncs = float64(st.Log.Stats.Syncs-before.status.Log.Stats.Syncs) / seconds
 	for i, core := range st.Cores {
 		if i < len(before.status.Cores) {
@@ -152,12 +155,12 @@ func (l *look) show(c *cli.Call, n int) error {
 		return l.draw(c.Stdout)
 	}
 	if n == 1 {
-		if _, err := fmt.Fprintln(c.Stdout, "TIME      CLIENTS  COMMANDS/s  RECORDS/s  SYNCS/s  DURABLE     UNSAVED  NOT ARCHIVED  QUEUE  BUSY"); err != nil {
+		if _, err := fmt.Fprintln(c.Stdout, "TIME      CLIENTS  COMMANDS/s  RECORDS/s  SYNCS/s  P99 ms  DURABLE     UNSAVED  NOT ARCHIVED  QUEUE  BUSY"); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(c.Stdout, "%s  %7d  %10.0f  %9.0f  %7.0f  %-10d  %7d  %12d  %5d  %3.0f%%\n", l.Time.Format("15:04:05"),
-		l.Clients, l.Commands, l.Records, l.Syncs, l.Durable, l.Unsaved, l.Lag, l.Queue, 100*l.Busy)
+	_, err := fmt.Fprintf(c.Stdout, "%s  %7d  %10.0f  %9.0f  %7.0f  %6.2f  %-10d  %7d  %12d  %5d  %3.0f%%\n", l.Time.Format("15:04:05"),
+		l.Clients, l.Commands, l.Records, l.Syncs, l.P99, l.Durable, l.Unsaved, l.Lag, l.Queue, 100*l.Busy)
 	return err
 }
 
@@ -171,6 +174,7 @@ func (l *look) draw(w io.Writer) error {
 		{"clients", cli.FormatCount(uint64(l.Clients))},
 		{"commands", fmt.Sprintf("%.0f/s", l.Commands)},
 		{"records", fmt.Sprintf("%.0f/s with %.0f syncs/s", l.Records, l.Syncs)},
+		{"updates", fmt.Sprintf("p99 %.2f ms", l.P99)},
 		{"cores", fmt.Sprintf("%d waiting, the busiest %.0f%%", l.Queue, 100*l.Busy)},
 	})
 	if err == nil {

@@ -46,8 +46,30 @@ func TestTop(t *testing.T) {
 	_ = in.Close()
 	got, doc, stderr := run(t, "top", "--addr", s.addr, "--interval", "10ms", "--json")
 	var l look
-	if err := json.Unmarshal([]byte(doc), &l); err != nil || got != 0 || l.Durable != 1 || l.Clients != 1 || l.Commands <= 0 {
+	if err := json.Unmarshal([]byte(doc), &l); err != nil || got != 0 || l.Durable != 1 || l.Clients != 1 || l.Commands <= 0 || l.P99 != 0 {
 		t.Errorf("exit %d, %v, %+v %s", got, err, l, stderr)
+	}
+	// The p99 is of the updates between two looks.
+	for l.P99 == 0 && t.Context().Err() == nil {
+		over := make(chan string)
+		go func() {
+			var out, errs bytes.Buffer
+			newApp().Run(t.Context(), []string{"top", "--addr", s.addr, "--interval", "50ms", "--json"}, strings.NewReader(""), &out, &errs)
+			over <- out.String()
+		}()
+		for running := true; running; {
+			if code, _, errs := run(t, "put", "k", "v", "--addr", s.addr); code != 0 {
+				t.Fatal(errs)
+			}
+			select {
+			case doc = <-over:
+				running = false
+			default:
+			}
+		}
+		if err := json.Unmarshal([]byte(doc), &l); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if code, _, errs := run(t, "top"); code != 2 || !strings.Contains(errs, "--addr HOST:PORT") {
 		t.Errorf("top of nothing: exit %d %s", code, errs)

@@ -39,18 +39,23 @@ func (l *live) stop() { l.once.Do(func() { close(l.done()) }) }
 // Beat is one second of the stream.
 type Beat struct {
 	Time     time.Time `json:"time"`
-	Writes   float64   `json:"writes"`        // records a second
-	Bytes    float64   `json:"bytes"`         // of log, a second
-	Syncs    float64   `json:"syncs"`         // a second
-	Commands float64   `json:"commands"`      // of Redis clients, a second
-	P50      float64   `json:"commit_p50_ms"` // 0: no group was committed
-	P99      float64   `json:"commit_p99_ms"`
-	Queued   int       `json:"queued"` // tasks of all cores
-	Clients  int       `json:"clients"`
-	LagBytes int64     `json:"lag_bytes"`
-	Lag      float64   `json:"lag_seconds"`
-	Durable  uint64    `json:"durable_lsn"`
-	Ready    bool      `json:"ready"`
+	Writes   float64   `json:"writes"`   // records a second
+	Bytes    float64   `json:"bytes"`    // of log, a second
+	Syncs    float64   `json:"syncs"`    // a second
+	Commands float64   `json:"commands"` // of Redis clients, a second
+	// What clients waited for, by node.Status.Updates; 0: no update has ended.
+	P50 float64 `json:"update_p50_ms"`
+	P99 float64 `json:"update_p99_ms"`
+	// Of that, the disk's part: write and sync of a group; 0: none was committed.
+	CommitP50 float64 `json:"commit_p50_ms"`
+	CommitP99 float64 `json:"commit_p99_ms"`
+
+	Queued   int     `json:"queued"` // tasks of all cores
+	Clients  int     `json:"clients"`
+	LagBytes int64   `json:"lag_bytes"`
+	Lag      float64 `json:"lag_seconds"`
+	Durable  uint64  `json:"durable_lsn"`
+	Ready    bool    `json:"ready"`
 }
 
 // pulse is what two beats are told from.
@@ -72,15 +77,14 @@ func (p *pulse) since(last *pulse) Beat {
 	seconds := max(p.at.Sub(last.at).Seconds(), 1e-3)
 	a, b := &last.st.Log.Stats, &p.st.Log.Stats
 	rate := func(from, to uint64) float64 { return float64(to-from) / seconds }
-	var micros [24]uint64
-	for i := range micros {
-		micros[i] = b.SyncMicros[i] - a.SyncMicros[i]
-	}
+	before, after := node.Durations(a.SyncMicros), node.Durations(b.SyncMicros)
+	updates, commits := p.st.Updates.Since(&last.st.Updates), after.Since(&before)
 	out := Beat{
 		Time: p.at.UTC(), Writes: rate(a.Records, b.Records), Bytes: rate(a.Bytes, b.Bytes), Syncs: rate(a.Syncs, b.Syncs),
 		// CONFIG RESETSTAT may have set them back.
 		Commands: float64(max(p.cl.Commands-last.cl.Commands, 0)) / seconds, Clients: p.cl.Clients,
-		P50: quantile(&micros, 0.50), P99: quantile(&micros, 0.99),
+		P50: millis(updates.Quantile(0.50)), P99: millis(updates.Quantile(0.99)),
+		CommitP50: millis(commits.Quantile(0.50)), CommitP99: millis(commits.Quantile(0.99)),
 		Durable: uint64(p.st.Watermarks.Durable), Lag: p.st.Lag.Age(p.at).Seconds(),
 	}
 	for i := range p.st.Cores {
@@ -92,26 +96,7 @@ func (p *pulse) since(last *pulse) Beat {
 	return out
 }
 
-// quantile is in milliseconds; within its bucket it is interpolated.
-func quantile(micros *[24]uint64, q float64) float64 {
-	total := uint64(0)
-	for _, n := range micros {
-		total += n
-	}
-	rank, below := q*float64(total), 0.0
-	for i, n := range micros {
-		if below+float64(n) >= rank && n > 0 {
-			high := float64(uint64(1) << i)
-			low := high / 2
-			if i == 0 {
-				low = 0
-			}
-			return (low + (high-low)*(rank-below)/float64(n)) / 1000
-		}
-		below += float64(n)
-	}
-	return 0
-}
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // stream sends a beat a second as server-sent events, until the listener goes.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, n *node.Node) {

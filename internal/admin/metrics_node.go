@@ -18,6 +18,7 @@ func (c *scrape) node(st *node.Status) {
 	c.put("nodedb_truncated_lsn", float64(m.Truncated))
 	c.put("nodedb_recovery_records", float64(st.Recovery.Records))
 	c.put("nodedb_recovery_duration_seconds", st.Recovery.Duration.Seconds())
+	c.durations("nodedb_update_duration_seconds", &st.Updates)
 	c.shards(st.Shards)
 	k := &st.Checkpoints
 	c.put("nodedb_checkpoints_total", float64(k.Taken), "ok")
@@ -83,21 +84,21 @@ func (c *scrape) log(st *node.Status) {
 	c.put("nodedb_wal_seals_total", float64(s.Seals))
 	c.put("nodedb_wal_waits_total", float64(s.Waits))
 	c.put("nodedb_wal_disk_full_total", float64(s.DiskFull))
-	count, sum, buckets := commitTimes(&s.SyncMicros)
-	c.ch <- prometheus.MustNewConstHistogram(c.m.descs["nodedb_wal_commit_duration_seconds"], count, sum, buckets)
+	commits := node.Durations(s.SyncMicros)
+	c.durations("nodedb_wal_commit_duration_seconds", &commits)
 }
 
-// commitTimes are the log's buckets as Prometheus has them: cumulative, in seconds.
-// The log keeps no sum; the middle of each bucket stands for what is in it.
-func commitTimes(micros *[24]uint64) (count uint64, sum float64, buckets map[float64]uint64) {
-	buckets = make(map[float64]uint64, len(micros)-1)
-	for i, n := range micros {
+// durations gives the buckets as Prometheus has them: cumulative, in seconds. Nobody
+// keeps a sum; the middle of each bucket stands for what is in it.
+func (c *scrape) durations(name string, d *node.Durations) {
+	count, sum, buckets := uint64(0), 0.0, make(map[float64]uint64, len(d)-1)
+	for i, n := range d {
 		count += n
 		limit := float64(uint64(1)<<i) / 1e6
 		sum += float64(n) * limit * 3 / 4
-		if i < len(micros)-1 {
+		if i < len(d)-1 {
 			buckets[limit] = count
 		}
 	}
-	return count, sum, buckets
+	c.ch <- prometheus.MustNewConstHistogram(c.m.descs[name], count, sum, buckets)
 }

@@ -22,6 +22,7 @@ var (
 		{"nodedb_memtable_bytes", gauge, nil, "Size of what is not in tables yet."},
 		{"nodedb_compactions_running", gauge, nil, "Compactions that run."},
 		{"nodedb_read_amplification", gauge, nil, "Most levels that a read of some vshard may have to look at."},
+		{"nodedb_update_duration_seconds", histogram, nil, "Time from the submission of an update until its end was told, failed ones too; without those that were refused at once."},
 
 		{"nodedb_core_tasks_total", counter, byCore, "Tasks that ran to their end."},
 		{"nodedb_core_panics_total", counter, byCore, "Panics that the core caught."},

@@ -62,7 +62,7 @@ func TestMetricsMove(t *testing.T) {
 		<-done // nothing is there yet
 	}
 	r.moved("a write", func() { r.put("k") },
-		"nodedb_durable_lsn", "nodedb_appended_lsn", "nodedb_applied_lsn", "nodedb_core_tasks_total",
+		"nodedb_durable_lsn", "nodedb_appended_lsn", "nodedb_applied_lsn", "nodedb_core_tasks_total", "nodedb_update_duration_seconds",
 		"nodedb_wal_records_total", "nodedb_wal_written_bytes_total", "nodedb_wal_group_commits_total", "nodedb_wal_syncs_total",
 		"nodedb_wal_commit_duration_seconds", "nodedb_archive_lag_bytes", "nodedb_archive_lag_lsns", "nodedb_archive_lag_seconds")
 	r.moved("a seal", r.archived,
@@ -106,7 +106,7 @@ func TestMetricsMove(t *testing.T) {
 		if err == nil {
 			t.Fatal("it did not panic")
 		}
-	}, "nodedb_core_panics_total")
+	}, "nodedb_core_panics_total", "nodedb_update_duration_seconds")
 }
 
 // A store that is down, a budget that is used up, and the way out.
