@@ -66,6 +66,9 @@ func listen(c *cli.Call, s *session, certs *certificates, tracer *trace.Tracer) 
 		}
 		open = append(open, l)
 		c.Notef("Redis clients on %s", l.Addr())
+		if at, ok := l.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() && c.String("users") == "" && c.String("password-file") == "" {
+			c.Notef("whoever reaches it may do everything: give --users or --password-file")
+		}
 	}
 	if path := c.String("unix-socket"); path != "" {
 		l, err := listenUnix(path)
