@@ -1,6 +1,6 @@
-# The targets are the jobs of .ci/run. Everything needs Go and make only; the
-# race detector also needs a C compiler and is left out, with a line that says
-# so, where there is none.
+# The targets are the jobs of .ci/run, which need Go and make only; those that try out
+# image, unit and package need more, and say what. The race detector also needs a C
+# compiler and is left out, with a line that says so, where there is none.
 
 GO       ?= go
 FUZZTIME ?= 60s
@@ -21,7 +21,7 @@ RACEPKGS := ./tpc/... ./wal/...
 # Nested modules keep heavy test and benchmark dependencies out of go.mod.
 NESTED := $(patsubst %/go.mod,%,$(wildcard bench/go.mod internal/servertest/go.mod))
 
-.PHONY: all build test race lint fuzz bench lambda lambda-check coldstart package demo soak clean
+.PHONY: all build test race lint fuzz bench lambda lambda-check coldstart release package package-check package-boot image-root image image-check unit-check demo soak clean
 
 all: build test
 
@@ -108,17 +108,71 @@ lambda-check: lambda
 coldstart:
 	cd internal/servertest && $(GO) test -count=1 -run xxx -bench ColdStart -benchtime 10x .
 
-# nodedb and pitr-restore as .deb and .rpm, with the unit, the manual page and
-# completions.
+# What is shipped knows its version: VERSION=1.2.3, or else what Go reads from git, the
+# tag or a version of date and commit. Times in packages are the commit's. The same
+# commit, Go version and VERSION give the same bytes, which package-check shows.
 NFPM    := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.4
-VERSION ?= 0.0.0
+VERSION ?=
+V       := $(VERSION:v%=%)
+RELEASE := -trimpath -buildvcs=auto -ldflags "-s -w $(if $V,-X github.com/nodedb-go/nodedb/internal/cli.version=v$V)"
+EPOCH    = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)
+# Of the programs for Linux that make release has built, without the v.
+version = $$(dist/host/nodedb --version | cut -d ' ' -f 2 | sed s/^v//)
 
-package:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/ ./cmd/...
+# dist/bin for GOARCH, dist/host for this machine, which prints what is packed with it.
+release:
+	rm -rf dist/bin dist/host
+	CGO_ENABLED=0 GOOS=linux $(GO) build $(RELEASE) -o dist/bin/ ./cmd/...
 	@mkdir -p dist/package
-	bin/nodedb manual > dist/package/nodedb.1
-	@set -e; for s in bash zsh fish; do bin/nodedb completion $$s > dist/package/nodedb.$$s; done
-	@set -ex; for p in deb rpm; do GOARCH=$$($(GO) env GOARCH) VERSION=$(VERSION) $(GO) run $(NFPM) package -f docs/deploy/nfpm.yaml -p $$p -t dist/; done
+	@if [ "$$($(GO) env GOARCH)/linux" = "$$($(GO) env GOHOSTARCH)/$$($(GO) env GOHOSTOS)" ]; then cp -r dist/bin dist/host; \
+	else CGO_ENABLED=0 GOARCH= GOOS= $(GO) build $(RELEASE) -o dist/host/ ./cmd/nodedb; fi
+	@dist/host/nodedb --version | grep -F " v$V" || { echo "the version is not known here: give VERSION=1.2.3" >&2; exit 1; }
+
+# nodedb and pitr-restore as .deb and .rpm, with the unit, the manual page and
+# completions, for GOARCH.
+package: release
+	rm -f dist/*.deb dist/*.rpm
+	dist/host/nodedb manual | gzip -9n > dist/package/nodedb.1.gz
+	@set -e; for s in bash zsh fish; do dist/host/nodedb completion $$s > dist/package/nodedb.$$s; done
+	@set -ex; for p in deb rpm; do SOURCE_DATE_EPOCH=$(EPOCH) PKGARCH=$$($(GO) env GOARCH) VERSION=$(version) \
+		GOARCH= $(GO) run $(NFPM) package -f docs/deploy/nfpm.yaml -p $$p -t dist/; done
+
+package-check: package
+	@set -e; sha256sum dist/*.deb dist/*.rpm > dist/package/sums; rm dist/*.deb dist/*.rpm; \
+	(umask 077; $(MAKE) package >/dev/null); sha256sum -c dist/package/sums
+
+# The root of an image: the programs, whom they trust, /tmp; and what the node owns.
+CACERTS ?= $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem))
+image-root: release
+	@test -n "$(CACERTS)" || { echo "no CA certificates on this machine: install them, or give CACERTS=FILE" >&2; exit 1; }
+	rm -rf dist/image
+	install -d dist/image/root/etc/ssl/certs dist/image/root/usr/bin dist/image/own/data
+	install -d -m 1777 dist/image/root/tmp
+	install -m 0755 dist/bin/nodedb dist/bin/pitr-restore dist/image/root/usr/bin
+	install -m 0644 $(CACERTS) dist/image/root/etc/ssl/certs/ca-certificates.crt
+
+# An image without a registry: of programs that are built here.
+IMAGE  ?= nodedb
+ENGINE ?= $(firstword $(foreach e,podman buildah docker,$(if $(shell command -v $e),$e)))
+image: image-root
+	@test -n "$(ENGINE)" || { echo "make image needs podman, buildah or docker" >&2; exit 1; }
+	$(ENGINE) build $(if $(filter docker,$(notdir $(ENGINE))),,--timestamp $(EPOCH)) $(IMAGEFLAGS) -f docs/deploy/Containerfile --target made -t $(IMAGE):$$(echo $(version) | tr + -) .
+
+image-check: image
+	@case "$(notdir $(firstword $(ENGINE)))" in podman|docker) ;; *) echo "make image-check needs podman or docker" >&2; exit 1; esac
+	docs/deploy/check/image.sh "$(ENGINE)" $(IMAGE):$$(echo $(version) | tr + -) $(version)
+
+# What systemd thinks of the unit, without starting anything.
+unit-check: build
+	@command -v systemd-analyze >/dev/null || { echo "make unit-check needs systemd-analyze" >&2; exit 1; }
+	@mkdir -p dist/unit
+	sed 's|^ExecStart=/usr|ExecStart=$(CURDIR)|' docs/deploy/nodedb.service > dist/unit/nodedb.service
+	systemd-analyze verify --man=no dist/unit/nodedb.service
+	systemd-analyze security --offline=yes --threshold=20 --no-pager dist/unit/nodedb.service | tail -1
+
+# The .deb in a Debian of its own, under a systemd of its own.
+package-boot: package
+	docs/deploy/check/boot.sh dist/*.deb
 
 demo:
 	$(GO) run ./cmd/nodedb demo

@@ -261,6 +261,11 @@ func TestHelpAndVersion(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &v); err != nil || v.Go == "" {
 		t.Errorf("%q: %v", out, err)
 	}
+	version = "v1.2.3"
+	t.Cleanup(func() { version = "" })
+	if _, out, _ := runToy(t, "--version"); !strings.HasPrefix(out, "toy v1.2.3 ") {
+		t.Errorf("with a version from the linker: %q", out)
+	}
 }
 
 func TestCompletion(t *testing.T) {

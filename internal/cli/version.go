@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"runtime"
@@ -19,16 +20,18 @@ type Version struct {
 	Arch     string `json:"arch"`
 }
 
-// BuildVersion reads the build information that the Go tool put into the binary.
+// version is set by the linker (make VERSION=), where who builds knows better than git.
+var version string
+
+// BuildVersion reads the build information that the Go tool put into the binary: a
+// build in a git checkout knows the tag, or a version with date and commit.
 func BuildVersion(name string) Version {
-	v := Version{Name: name, Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	v := Version{Name: name, Version: cmp.Or(version, "(devel)"), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
 	}
-	if info.Main.Version != "" {
-		v.Version = info.Main.Version
-	}
+	v.Version = cmp.Or(version, info.Main.Version, v.Version)
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
