@@ -25,7 +25,7 @@ func serveVerb() *cli.Verb {
 the archive, with progress. A second signal ends it at once, which loses nothing
 that was acknowledged. SIGHUP reads certificates, users, password and the configuration
 file's log level again. Redis clients are served on this machine only, unless --addr
-says otherwise: then give --users or --password-file, and --tls-cert.`,
+says otherwise: then it wants --users, --password-file or --open; give --tls-cert too.`,
 		Flags: slices.Concat([]ucli.Flag{dirFlag()}, listenFlags(), adminFlags(), traceFlags(), archiveFlags(), tuningFlags(), []ucli.Flag{
 			&ucli.DurationFlag{Name: "drain-timeout", Value: time.Minute, Usage: "how long the stop waits for checkpoint and archive"}}),
 		Run: runServe,
@@ -58,6 +58,9 @@ func runServe(c *cli.Call) (err error) {
 	o := opening{create: true, archive: true, tuning: true, tracer: tracer}
 	dir, opts, err := o.prepare(c)
 	if err != nil { // nobody is served before a mistake is told
+		return err
+	}
+	if err := refuseStrangers(c); err != nil {
 		return err
 	}
 	adm, err := serveAdmin(c, certs, tracer)

@@ -26,9 +26,28 @@ func listenFlags() []ucli.Flag {
 		&ucli.StringFlag{Name: "tls-key", Usage: "private key `FILE` (PEM)"},
 		&ucli.StringFlag{Name: "users", Usage: "`FILE` of users with passwords, tenants and rights (default: everybody may do everything)"},
 		&ucli.StringFlag{Name: "password-file", Usage: "`FILE` whose first line is the password of the default user"},
+		&ucli.BoolFlag{Name: "open", Usage: "let clients from other machines do everything without a password"},
 		&ucli.IntFlag{Name: "max-clients", Value: 10_000, Usage: "refuse more than `N` Redis clients at a time"},
 		&ucli.DurationFlag{Name: "client-timeout", Usage: "close a Redis client that asks nothing for so long (default: never)"},
 	}
+}
+
+// refuseStrangers refuses an address that other machines reach, where nothing says who
+// may do what and --open does not say that everybody may.
+func refuseStrangers(c *cli.Call) error {
+	addr := c.String("addr")
+	if addr == "off" || c.Bool("open") || c.String("users") != "" || c.String("password-file") != "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil // the listener says it better
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return cli.Hint(cli.Usagef("--addr %s lets clients from other machines do everything, without a password", addr),
+		"give --users or --password-file, or --open if that is what you want")
 }
 
 // redisServer is what listens.
@@ -66,9 +85,6 @@ func listen(c *cli.Call, s *session, certs *certificates, tracer *trace.Tracer) 
 		}
 		open = append(open, l)
 		c.Notef("Redis clients on %s", l.Addr())
-		if at, ok := l.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() && c.String("users") == "" && c.String("password-file") == "" {
-			c.Notef("whoever reaches it may do everything: give --users or --password-file")
-		}
 	}
 	if path := c.String("unix-socket"); path != "" {
 		l, err := listenUnix(path)

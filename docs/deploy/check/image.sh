@@ -22,7 +22,8 @@ for program in nodedb pitr-restore; do
 	got=$(run --rm --entrypoint /usr/bin/$program "$image" --version)
 	case $got in "$program v$version "*) echo "$got" ;; *) fail "version $got, want $version" ;; esac
 done
-run -d --name $name "$image" >/dev/null
+if run --rm "$image" >/dev/null 2>&1; then fail "serves strangers without a password"; fi
+run -d --name $name -e NODEDB_OPEN=true "$image" >/dev/null
 ready
 [ "$($engine exec $name /usr/bin/nodedb put --addr 127.0.0.1:6380 greeting hello >/dev/null && echo put)" = put ] || fail "no put"
 if [ "$network" = host ] && command -v curl >/dev/null; then
@@ -35,7 +36,7 @@ $engine stop -t 30 $name >/dev/null
 [ "$($engine inspect -f '{{.State.ExitCode}}' $name)" = 0 ] || fail "the stop was not clean"
 $engine logs $name 2>&1 | grep 'stopped after' || fail "the stop did not drain"
 $engine rm $name >/dev/null
-run -d --name $name "$image" >/dev/null
+run -d --name $name -e NODEDB_OPEN=true "$image" >/dev/null
 ready
 [ "$($engine exec $name /usr/bin/nodedb get --addr 127.0.0.1:6380 greeting)" = hello ] || fail "the volume lost a key"
 echo "image-check: $image is good"
