@@ -61,7 +61,9 @@ func (c *conn) beginExport(args [][]byte, out *reply) error {
 		return err
 	}
 	e := &export{s: c.s, scan: scan}
+	e.mu.Lock() // the timer may be early
 	e.idle = time.AfterFunc(c.s.exportIdle, func() { e.end(true) })
+	e.mu.Unlock()
 	c.export = e
 	out.int(int64(scan.LSN()))
 	return nil
