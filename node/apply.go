@@ -16,10 +16,11 @@ func (c *core) apply() {
 	}
 	c.touched = c.touched[:0]
 	for _, f := range c.pending {
-		for _, rec := range f.batch.All() {
-			c.applyRecord(&rec)
+		for _, c.record = range f.batch.All() {
+			c.applyRecord(&c.record)
 		}
 	}
+	c.record = wal.Record{}
 	last := c.pending[len(c.pending)-1]
 	for _, s := range c.touched {
 		c.commit(s, last.wait, last.time)

@@ -31,6 +31,7 @@ type core struct {
 	touched  []*shard                 // with a batch to commit
 	undo     mark                     // open before the request that is being evaluated
 	applying *shard                   // whose record is being applied, for Recovered
+	record   wal.Record               // that is being applied
 	lastWait wal.LSN                  // of the newest flight
 	lastTime int64                    // of its records, µs
 	cutDone  *cut                     // the cut this core has answered

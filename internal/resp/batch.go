@@ -31,7 +31,7 @@ func (b *batch) full() bool {
 }
 
 // pending is one answer. An update that the connection gave up still writes to it,
-// so it is never used again.
+// so it is used again only when all its updates have ended.
 type pending struct {
 	proto int
 	parts []*part
@@ -60,10 +60,39 @@ type part struct {
 
 func (b *batch) len() int { return len(b.waiting) }
 
-func (b *batch) add(proto int) *pending {
-	p := &pending{proto: proto}
-	b.waiting = append(b.waiting, p)
+// pend puts one more answer behind those that are waited for.
+func (c *conn) pend() *pending {
+	var p *pending
+	if c.loop {
+		p = c.spares.take()
+	} else {
+		p = new(pending)
+	}
+	p.proto = c.proto
+	c.batch.waiting = append(c.batch.waiting, p)
 	return p
+}
+
+// spares are answers that were given and may be used again. The clients of a loop
+// share them.
+type spares struct{ list []*pending }
+
+func (s *spares) take() *pending {
+	n := len(s.list) - 1
+	if n < 0 {
+		return new(pending)
+	}
+	p := s.list[n]
+	s.list = s.list[:n]
+	return p
+}
+
+// give takes an answer back whose updates have all ended.
+func (s *spares) give(p *pending) {
+	if len(s.list) < batchMax {
+		*p = pending{one: part{fn: p.one.fn}}
+		s.list = append(s.list, p)
+	}
 }
 
 // run is one run of the part on its core; an earlier one may have come to nothing.
@@ -167,7 +196,7 @@ func (c *conn) update(cmd *command, args, keys [][]byte) {
 		}
 		break
 	}
-	p := c.batch.add(c.proto)
+	p := c.pend()
 	p.merge = cmd.merge
 	p.span, c.span = c.span, nil
 	if groups == nil {
@@ -191,7 +220,9 @@ func (c *conn) update(cmd *command, args, keys [][]byte) {
 // start starts one update of an answer.
 func (c *conn) start(p *pending, v *part, cmd *command, args [][]byte, key []byte) {
 	v.cmd, v.key, v.out.proto, v.call.args = cmd, key, p.proto, args
-	v.fn = v.run
+	if v.fn == nil {
+		v.fn = v.run
+	}
 	v.view.creations, v.view.tenant = &c.s.creations, c.ten
 	p.parts = append(p.parts, v)
 	if c.loop {
@@ -232,6 +263,9 @@ func (c *conn) settle() error {
 		lost = errors.Join(lost, err)
 		if lost == nil && len(c.out) >= flushFrom {
 			lost = c.flush()
+		}
+		if c.loop && lost == nil {
+			c.spares.give(p)
 		}
 		if lost != nil {
 			c.out = c.out[:0] // nobody takes it

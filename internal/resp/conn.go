@@ -23,6 +23,8 @@ type conn struct {
 
 	sock *socket // of a client that a loop serves; nil: a goroutine does
 	loop bool    // the loop has it now, and nothing may wait
+	// While the loop has it:
+	spares *spares
 	// While the loop runs reads:
 	at    int64   // ms since 1970; 0: not known
 	found *[]byte // what a read has found; nil: in memory of its own
@@ -205,7 +207,7 @@ func (c *conn) now(answer func(out *reply) error) {
 	span := c.span
 	c.span = nil
 	if c.batch.len() > 0 {
-		p := c.batch.add(c.proto)
+		p := c.pend()
 		p.span = span
 		p.answer(answer)
 		if c.batch.bytes += len(p.done); c.batch.full() && !c.loop {

@@ -31,6 +31,7 @@ type loop struct {
 	buf    []byte // what is read goes here first
 	ahead  lookahead
 	found  []byte // what the read that runs has found
+	spares spares
 	events [128]unix.EpollEvent
 	byFd   []*socket
 	wall   int64 // ns since 1970, of this round

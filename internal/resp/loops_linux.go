@@ -36,7 +36,7 @@ func (s *Server) adopt(c *conn) {
 		return
 	}
 	_ = c.net.Close() // the duplicate goes on
-	c.net, c.sock, c.loop = sock, sock, true
+	c.net, c.sock, c.loop, c.spares = sock, sock, true, &sock.l.spares
 }
 
 func (ls *loops) make(s *Server) {
