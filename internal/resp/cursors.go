@@ -1,6 +1,10 @@
 package resp
 
-import "sync"
+import (
+	"bytes"
+	"strconv"
+	"sync"
+)
 
 // cursors remembers where scans are. Redis clients want numbers, and a place
 // between keys is none.
@@ -35,4 +39,27 @@ func (c *cursors) find(n uint64, tenant uint32) (string, bool) {
 	defer c.mu.Unlock()
 	p, ok := c.at[n]
 	return p.cursor, ok && p.tenant == tenant
+}
+
+// parseCursor reads a cursor as Redis does: nothing is 0, and a sign may stand before
+// the digits.
+func parseCursor(p []byte) (uint64, error) {
+	if i := bytes.IndexByte(p, 0); i >= 0 {
+		p = p[:i]
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	digits, negative := bytes.CutPrefix(p, []byte("-"))
+	if !negative {
+		digits = bytes.TrimPrefix(p, []byte("+"))
+	}
+	n, err := strconv.ParseUint(string(digits), 10, 64)
+	if err != nil {
+		return 0, redisError("ERR invalid cursor")
+	}
+	if negative {
+		n = -n
+	}
+	return n, nil
 }

@@ -17,10 +17,10 @@ var vocabulary = map[string][]string{
 	"@w": {"{t}w"}, // is never removed, so that no other key of its counter makes it change
 	"@f": {"a", "b", "c", "d", "", "ee"},
 	"@v": {"5", "-3", "abc", "", "3.5", "9223372036854775807", " 1", "1e3", "a\r\nb", "0.1", "007", "a", "b"},
-	"@i": {"0", "1", "2", "-1", "-2", "3", "-100", "100", "x", "9223372036854775807"},
-	"@n": {"0", "1", "2", "-1", "3", "-3", "9223372036854775807", "1.5"},
-	"@d": {"0", "1", "2", "-1", "1.5", "0.1", "3e2", "inf", "-inf", "nan", "x", "100000000000000000000"},
-	"@a": {"-inf", "+inf", "0", "1", "(1", "2", "(2", "(-inf", "x", "1.5"},
+	"@i": {"0", "1", "2", "-1", "-2", "3", "-100", "100", "x", "9223372036854775807", "+1", "01", "-0", ""},
+	"@n": {"0", "1", "2", "-1", "3", "-3", "9223372036854775807", "1.5", "+1", "02"},
+	"@d": {"0", "1", "2", "-1", "1.5", "0.1", "3e2", "inf", "-inf", "nan", "x", "100000000000000000000", "-0", "0x10", "infinity", "1e-400", "1_0"},
+	"@a": {"-inf", "+inf", "0", "1", "(1", "2", "(2", "(-inf", "x", "1.5", "", "(", " 1", "(0x1", "1e400", "1_0"},
 	"@x": {"-", "+", "[a", "(a", "[c", "(d", "x", "[ee"},
 	"@t": {"4102444800", "4102444801", "4102444900"},
 }
@@ -31,9 +31,11 @@ var templates = strings.Split(`SET @k @v
 SET @k @v NX|XX|GET|KEEPTTL|NX GET||EX
 SET @k @v EXAT @t
 SET @k @v EX|PX 0|-1|x|1000000000
+SET @k @v EX 100 EX|PX 0|1000000000
 GET|STRLEN|GETDEL|INCR|DECR @k
 GETEX @k PERSIST|
 GETEX @k EXAT @t
+GETEX @k EX 0|x|1000000000
 GETSET|SETNX|APPEND|INCRBYFLOAT @k @v
 INCRBY|DECRBY @k @n
 SETEX|PSETEX @k 0|1000000000|x @v
@@ -60,7 +62,7 @@ HINCRBY @h @f @n|9223372036854775807
 HINCRBYFLOAT @h @f @v|@d
 HRANDFIELD @h 100|0|x WITHVALUES|
 HSCAN|ZSCAN @h|@z 0|x MATCH|COUNT| *|a*|[a-c]|1
-HSCAN|SSCAN|ZSCAN @h|@s|@z 0 COUNT 1000 MATCH *|a*|[^a]
+HSCAN|SSCAN|ZSCAN @h|@s|@z 0|00|+0| COUNT 1000 MATCH *|a*|[^a]
 SSCAN @s 0|x COUNT 1000
 LPUSH|RPUSH|LPUSHX|RPUSHX @l @v
 LPUSH|RPUSH|LPUSHX|RPUSHX @l @v @v
@@ -90,6 +92,7 @@ SINTER|SUNION|SDIFF @s @s
 SINTER|SUNION|SDIFF @s @s @s
 SINTERSTORE|SUNIONSTORE|SDIFFSTORE @s|@k @s @s
 SINTERCARD 1|2|9|0|x @s @s LIMIT|x @n
+SINTERCARD 2 @s @s LIMIT 1 LIMIT @n
 ZADD @z @d @f
 ZADD @z @d @f @d @f
 ZADD @z NX|XX|GT|LT|CH|INCR CH|GT|LT|XX|INCR| @d @f
@@ -103,7 +106,7 @@ ZCOUNT|ZREMRANGEBYSCORE @z @a @a
 ZLEXCOUNT|ZREMRANGEBYLEX @q @x @x
 ZRANGE|ZREVRANGE|ZREMRANGEBYRANK @z @i @i
 ZRANGE|ZREVRANGE @z @i @i WITHSCORES
-ZRANGE @z @i @i REV|BYSCORE|BYLEX WITHSCORES|
+ZRANGE @z @i @i REV|BYSCORE|BYLEX WITHSCORES|REV|BYSCORE|
 ZRANGE @z @a @a BYSCORE REV| LIMIT 0|1|-1 @n WITHSCORES|
 ZRANGE @q @x @x BYLEX REV| LIMIT 0|1|-1 @n
 ZRANGE @z @i @i LIMIT 0 @n
@@ -111,7 +114,7 @@ ZRANGEBYSCORE|ZREVRANGEBYSCORE @z @a @a WITHSCORES|
 ZRANGEBYSCORE|ZREVRANGEBYSCORE @z @a @a LIMIT 0|1 @n
 ZRANGEBYLEX|ZREVRANGEBYLEX @q @x @x
 ZRANGEBYLEX|ZREVRANGEBYLEX @q @x @x LIMIT 1|0 @n
-ZRANGESTORE @z @z @i @i REV|
+ZRANGESTORE @z @z @i @i REV|WITHSCORES|
 ZPOPMIN|ZPOPMAX @z @n|
 ZMPOP 1|2|0 @z @z MIN|MAX|x COUNT @n
 ZRANDMEMBER @z 100|0|x WITHSCORES|

@@ -15,6 +15,7 @@ func (e redisError) Error() string { return string(e) }
 const (
 	errSyntax     = redisError("ERR syntax error")
 	errNotInteger = redisError("ERR value is not an integer or out of range")
+	errRange      = redisError("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
 	errNotFloat   = redisError("ERR value is not a valid float")
 	errOverflow   = redisError("ERR increment or decrement would overflow")
 	errWrongType  = redisError("WRONGTYPE Operation against a key holding the wrong kind of value")

@@ -237,10 +237,13 @@ func randomOf(c *call, k kind, with string) error {
 	if err != nil {
 		return err
 	}
+	if n[0] == math.MinInt64 {
+		return errRange
+	}
 	if len(c.args) > 4 || len(c.args) == 4 && !strings.EqualFold(string(c.args[3]), with) {
 		return errSyntax
 	}
-	if n[0] < -math.MaxInt64/2 || n[0] > math.MaxInt64/2 {
+	if len(c.args) == 4 && (n[0] < -math.MaxInt64/2 || n[0] > math.MaxInt64/2) {
 		return redisError("ERR value is out of range")
 	}
 	coll, err := collect(c.v, c.args[1], k)
@@ -302,8 +305,8 @@ func (c *collection) shuffle(n int) {
 // scanIn is HSCAN and its like. A collection is one value, which is read as a whole,
 // so the first answer is the last: COUNT and the cursor change nothing.
 func scanIn(c *call, k kind) error {
-	if _, err := strconv.ParseUint(string(c.args[2]), 10, 64); err != nil {
-		return redisError("ERR invalid cursor")
+	if _, err := parseCursor(c.args[2]); err != nil {
+		return err
 	}
 	coll, err := collect(c.v, c.args[1], k)
 	if err != nil {

@@ -178,9 +178,9 @@ func keysLike(c *conn, args [][]byte, out *reply) error {
 
 // scan answers some keys and a cursor, which the server remembers for a while.
 func scan(c *conn, args [][]byte, out *reply) error {
-	cursor, err := strconv.ParseUint(string(args[1]), 10, 64)
+	cursor, err := parseCursor(args[1])
 	if err != nil {
-		return redisError("ERR invalid cursor")
+		return err
 	}
 	o := scanOptions{count: 10}
 	if err := o.parse(args[2:], true); err != nil {
@@ -239,14 +239,14 @@ func (o *scanOptions) parse(args [][]byte, keys bool) error {
 		case word == "MATCH":
 			o.pattern = args[i+1]
 		case word == "COUNT":
-			n, err := strconv.Atoi(string(args[i+1]))
+			n, err := parseInteger(args[i+1])
 			if err != nil {
-				return errNotInteger
+				return err
 			}
 			if n < 1 {
 				return errSyntax
 			}
-			o.count = min(n, 100_000)
+			o.count = int(min(n, 100_000))
 		case word == "TYPE" && keys:
 			o.kind = strings.ToLower(string(args[i+1]))
 		default:

@@ -27,7 +27,7 @@ func (o *positionOptions) parse(args [][]byte) error {
 			case n[0] == 0:
 				return redisError("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list")
 			case n[0] == math.MinInt64:
-				return redisError("ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807")
+				return errRange
 			}
 			o.rank = n[0]
 		case "COUNT", "MAXLEN":

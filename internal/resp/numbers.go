@@ -1,9 +1,7 @@
 package resp
 
 import (
-	"bytes"
 	"math"
-	"math/big"
 	"strconv"
 )
 
@@ -60,10 +58,21 @@ func sum(it item, delta int64) (int64, error) {
 	return n + delta, nil
 }
 
-// parseInteger reads a number in its only spelling.
+// parseInteger reads a number in its only spelling: no sign but a minus, no zeros
+// before it.
 func parseInteger(p []byte) (int64, error) {
+	digits := p
+	if len(digits) > 1 && digits[0] == '-' {
+		digits = digits[1:]
+		if digits[0] == '0' {
+			return 0, errNotInteger
+		}
+	}
+	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' || digits[0] == '0' && len(digits) > 1 {
+		return 0, errNotInteger
+	}
 	n, err := strconv.ParseInt(string(p), 10, 64)
-	if err != nil || strconv.FormatInt(n, 10) != string(p) {
+	if err != nil {
 		return 0, errNotInteger
 	}
 	return n, nil
@@ -92,48 +101,4 @@ func addFloat(c *call) error {
 	}
 	c.out.bulk(text)
 	return putString(c.v, c.args[1], text, it.expireAt)
-}
-
-// Decimals are added as Redis does it, in 64 bits of precision, so that 0.1 and 0.2
-// are 0.3.
-const (
-	decimalBits   = 64
-	decimalDigits = 17 // behind the point
-	decimalExpMax = 16384
-	decimalLenMax = 256
-)
-
-func parseDecimal(p []byte) (*big.Float, error) {
-	if len(p) == 0 || len(p) > decimalLenMax {
-		return nil, errNotFloat
-	}
-	f, _, err := big.ParseFloat(string(p), 10, decimalBits, big.ToNearestEven)
-	if err != nil || !f.IsInf() && (f.MantExp(nil) > decimalExpMax || f.MantExp(nil) < -decimalExpMax) {
-		return nil, errNotFloat
-	}
-	return f, nil
-}
-
-func addDecimal(a, b *big.Float) ([]byte, error) {
-	if a.IsInf() || b.IsInf() {
-		return nil, redisError("ERR increment would produce NaN or Infinity")
-	}
-	f := new(big.Float).SetPrec(decimalBits).Add(a, b)
-	if f.MantExp(nil) > decimalExpMax {
-		return nil, redisError("ERR increment would produce NaN or Infinity")
-	}
-	text := bytes.TrimRight(f.Append(nil, 'f', decimalDigits), "0")
-	text = bytes.TrimSuffix(text, []byte("."))
-	if string(text) == "-0" {
-		text = text[1:]
-	}
-	return text, nil
-}
-
-func parseFloat(p []byte) (float64, error) {
-	f, err := strconv.ParseFloat(string(p), 64)
-	if err != nil || math.IsNaN(f) {
-		return 0, errNotFloat
-	}
-	return f, nil
 }

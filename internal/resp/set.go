@@ -204,27 +204,25 @@ func storeResult(c *call, k kind, elems []element) error {
 	if err != nil {
 		return err
 	}
+	for i := range elems {
+		elems[i].score = keptScore(elems[i].score)
+	}
 	out := &collection{name: c.args[1], kind: k, existed: was.exists, elems: elems}
 	c.out.int(int64(len(elems)))
 	return out.write(c.v)
 }
 
-// interOption reads LIMIT n, or nothing; 0 is no limit.
-func interOption(args [][]byte) (int64, error) {
-	if len(args) == 0 {
-		return 0, nil
+// interOption reads LIMIT n, of which the last one counts, or nothing; 0 is no limit.
+func interOption(args [][]byte) (limit int64, err error) {
+	for ; len(args) > 0; args = args[2:] {
+		if len(args) < 2 || !strings.EqualFold(string(args[0]), "LIMIT") {
+			return 0, errSyntax
+		}
+		if limit, err = parseInteger(args[1]); err != nil || limit < 0 {
+			return 0, redisError("ERR LIMIT can't be negative")
+		}
 	}
-	if len(args) < 2 || !strings.EqualFold(string(args[0]), "LIMIT") {
-		return 0, errSyntax
-	}
-	n, err := integers(args[1])
-	if err != nil || n[0] < 0 {
-		return 0, redisError("ERR LIMIT can't be negative")
-	}
-	if len(args) > 2 {
-		return 0, errSyntax
-	}
-	return n[0], nil
+	return limit, nil
 }
 
 func setInterCount(c *call) error {

@@ -170,7 +170,7 @@ func (c *collection) setScore(o *addOptions, member []byte, score *float64) (add
 			return 0, 0, false, nil
 		}
 		e, _ = c.put(member)
-		e.score = *score
+		e.score = keptScore(*score)
 		return 1, 0, true, nil
 	}
 	if o.incr && !o.nx {
@@ -182,9 +182,18 @@ func (c *collection) setScore(o *addOptions, member []byte, score *float64) (add
 		return 0, 0, false, nil
 	}
 	if e.score != *score {
-		e.score, changed = *score, 1
+		e.score, changed = keptScore(*score), 1
 	}
 	return 0, changed, true, nil
+}
+
+// keptScore is a score as it is kept: -0 becomes 0, as in a sorted set of Redis that is
+// small.
+func keptScore(f float64) float64 {
+	if f == 0 {
+		return 0
+	}
+	return f
 }
 
 func sortedRank(c *call, rev bool) error {

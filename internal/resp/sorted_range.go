@@ -47,6 +47,7 @@ type sortedRange struct {
 	free          bool // by and rev may be asked for
 	rev           bool
 	scores        bool
+	store         bool // ZRANGESTORE
 	limited       bool
 	offset, count int64
 
@@ -60,7 +61,7 @@ func (r *sortedRange) options(args [][]byte) error {
 	r.count = -1
 	for i := 0; i < len(args); i++ {
 		switch word := strings.ToUpper(string(args[i])); {
-		case word == "WITHSCORES":
+		case word == "WITHSCORES" && !r.store:
 			r.scores = true
 		case word == "LIMIT" && i+2 < len(args):
 			n, err := integers(args[i+1], args[i+2])
@@ -69,11 +70,11 @@ func (r *sortedRange) options(args [][]byte) error {
 			}
 			r.limited, r.offset, r.count = true, n[0], n[1]
 			i += 2
-		case word == "BYSCORE" && r.free:
+		case word == "BYSCORE" && r.free && r.by == byRank:
 			r.by = byScore
-		case word == "BYLEX" && r.free:
+		case word == "BYLEX" && r.free && r.by == byRank:
 			r.by = byLex
-		case word == "REV" && r.free:
+		case word == "REV" && r.free && !r.rev:
 			r.rev = true
 		default:
 			return errSyntax
@@ -128,7 +129,7 @@ func parseScoreEnd(p []byte) (e scoreEnd, err error) {
 	if len(p) > 0 && p[0] == '(' {
 		e.open, p = true, p[1:]
 	}
-	e.score, err = parseFloat(p)
+	e.score, err = parseEnd(p)
 	return e, err
 }
 
@@ -251,11 +252,8 @@ func (r sortedRange) answer(c *call, key []byte, i int) error {
 
 // storeRange is ZRANGESTORE.
 func storeRange(c *call) error {
-	r := sortedRange{free: true}
+	r := sortedRange{free: true, store: true}
 	found, err := r.read(c, c.args[2], 3)
-	if err == nil && r.scores {
-		err = errSyntax
-	}
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package resp
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -73,23 +72,23 @@ func get(c *call) error {
 // setOptions are those of SET and GETEX.
 type setOptions struct {
 	nx, xx, get, keep, persist bool
-	expireAt                   int64 // 0: not given
+	unit                       string // of time; empty: it has none
+	time                       []byte
+	expireAt                   int64 // of time, when it is looked at
 }
 
 // parse reads options from the i-th argument on. allowed are the words beside the
 // times.
 func (o *setOptions) parse(c *call, i int, allowed string) error {
-	var unit string
-	var time []byte
 	for ; i < len(c.args); i++ {
 		word := strings.ToUpper(string(c.args[i]))
 		switch word {
-		case "EX", "PX", "EXAT", "PXAT":
-			if unit != "" || o.keep || o.persist || i+1 == len(c.args) {
+		case "EX", "PX", "EXAT", "PXAT": // the same one again is the one that counts
+			if o.unit != "" && o.unit != word || o.keep || o.persist || i+1 == len(c.args) {
 				return errSyntax
 			}
 			i++
-			unit, time = word, c.args[i]
+			o.unit, o.time = word, c.args[i]
 			continue
 		}
 		if !strings.Contains(allowed, " "+word+" ") {
@@ -107,15 +106,18 @@ func (o *setOptions) parse(c *call, i int, allowed string) error {
 		case "PERSIST":
 			o.persist = true
 		}
-		if o.nx && o.xx || (o.keep || o.persist) && unit != "" {
+		if o.nx && o.xx || (o.keep || o.persist) && o.unit != "" {
 			return errSyntax
 		}
 	}
-	if unit == "" {
-		return nil
+	return nil
+}
+
+// expiry looks at the time.
+func (o *setOptions) expiry(c *call) (err error) {
+	if o.unit != "" {
+		o.expireAt, err = expiry(c, o.time, o.unit, c.name())
 	}
-	var err error
-	o.expireAt, err = expiry(c, time, unit, c.name())
 	return err
 }
 
@@ -125,9 +127,9 @@ func (c *call) name() string { return strings.ToLower(string(c.args[0])) }
 // expiry reads a time that a key is given to live, and says when it ends: EX and PX
 // count from now.
 func expiry(c *call, arg []byte, unit, command string) (int64, error) {
-	n, err := strconv.ParseInt(string(arg), 10, 64)
+	n, err := parseInteger(arg)
 	if err != nil {
-		return 0, errNotInteger
+		return 0, err
 	}
 	invalid := redisError("ERR invalid expire time in '" + command + "' command")
 	if n <= 0 {
@@ -151,6 +153,9 @@ func expiry(c *call, arg []byte, unit, command string) (int64, error) {
 func set(c *call) error {
 	var o setOptions
 	if err := o.parse(c, 3, " NX XX GET KEEPTTL "); err != nil {
+		return err
+	}
+	if err := o.expiry(c); err != nil {
 		return err
 	}
 	if !o.nx && !o.xx && !o.get && !o.keep {
@@ -205,7 +210,13 @@ func getEx(c *call) error {
 		return err
 	}
 	c.out.item(it)
-	if !it.exists || !o.persist && o.expireAt == 0 || it.expireAt == o.expireAt {
+	if !it.exists {
+		return nil
+	}
+	if err := o.expiry(c); err != nil {
+		return err
+	}
+	if !o.persist && o.expireAt == 0 || it.expireAt == o.expireAt {
 		return nil
 	}
 	return putString(c.v, c.args[1], it.data, o.expireAt)
@@ -282,7 +293,7 @@ func bounds(from, to int64, n int) (int, int) {
 func integers(args ...[]byte) ([]int64, error) {
 	out := make([]int64, len(args))
 	for i, a := range args {
-		n, err := strconv.ParseInt(string(a), 10, 64)
+		n, err := parseInteger(a)
 		if err != nil {
 			return nil, errNotInteger
 		}
