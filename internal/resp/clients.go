@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,39 +19,58 @@ func (s *shared) idle()                { s.since.Store(time.Now().UnixNano()) }
 func (s *shared) busy()                { s.since.Store(0) }
 func (s *shared) command(name *string) { s.last.Store(name) }
 
+// clientArguments are how many each subcommand has, at least and at most; -1: any.
+var clientArguments = map[string][2]int{
+	"ID": {0, 0}, "GETNAME": {0, 0}, "SETNAME": {1, 1}, "SETINFO": {2, 2}, "ASYNC": {1, 1}, "INFO": {0, 0},
+	"LIST": {0, -1}, "KILL": {1, -1}, "NO-EVICT": {1, 1}, "NO-TOUCH": {1, 1},
+}
+
 func clientCommand(c *conn, args [][]byte, out *reply) error {
 	word := strings.ToUpper(string(args[1]))
 	rest := args[2:]
-	switch {
-	case word == "ID" && len(rest) == 0:
+	n, ok := clientArguments[word]
+	if !ok {
+		return redisError(fmt.Sprintf("ERR unknown subcommand '%s'. There are ID, GETNAME, SETNAME, SETINFO, INFO, LIST, KILL, ASYNC.", args[1]))
+	}
+	if len(rest) < n[0] || n[1] >= 0 && len(rest) > n[1] {
+		return errSubArity("client", word)
+	}
+	switch word {
+	case "ID":
 		out.int(int64(c.id))
-	case word == "GETNAME" && len(rest) == 0:
+	case "GETNAME":
 		if c.name == "" {
 			out.null()
 			return nil
 		}
 		out.str(c.name)
-	case word == "SETNAME" && len(rest) == 1:
+	case "SETNAME":
 		name, err := clientName(rest[0])
 		if err != nil {
 			return err
 		}
 		c.setName(name)
 		out.ok()
-	case word == "SETINFO" && len(rest) == 2:
+	case "SETINFO":
 		return c.setInfo(rest, out)
-	case word == "ASYNC" && len(rest) == 1:
+	case "ASYNC":
 		return c.setAsync(rest[0], out)
-	case word == "INFO" && len(rest) == 0:
-		out.str(c.describe() + "\n")
-	case word == "LIST" || word == "KILL":
+	case "INFO":
+		out.text(c.describe() + "\n")
+	case "LIST", "KILL":
 		return c.others(word, rest, out)
-	case word == "NO-EVICT" || word == "NO-TOUCH":
+	default: // NO-EVICT, NO-TOUCH
+		if on := string(rest[0]); !strings.EqualFold(on, "ON") && !strings.EqualFold(on, "OFF") {
+			return errSyntax
+		}
 		out.ok()
-	default:
-		return redisError(fmt.Sprintf("ERR unknown subcommand or wrong number of arguments for '%s'. There are ID, GETNAME, SETNAME, SETINFO, INFO, LIST, KILL, ASYNC.", args[1]))
 	}
 	return nil
+}
+
+// errSubArity is errArity of a subcommand.
+func errSubArity(command, word string) error {
+	return redisError("ERR wrong number of arguments for '" + command + "|" + strings.ToLower(word) + "' command")
 }
 
 func (c *conn) setName(name string) {
@@ -98,25 +116,28 @@ func (c *conn) others(word string, rest [][]byte, out *reply) error {
 		return redisError("NOPERM User " + c.user.Name + " has no permissions to run the 'client|" + strings.ToLower(word) + "' command")
 	}
 	if word == "LIST" {
+		if len(rest) > 0 {
+			return errSyntax
+		}
 		all := c.s.clients()
 		slices.SortFunc(all, func(a, b *conn) int { return cmp.Compare(a.id, b.id) })
 		var b strings.Builder
 		for _, o := range all {
 			b.WriteString(o.describe() + "\n")
 		}
-		out.str(b.String())
+		out.text(b.String())
 		return nil
 	}
 	if len(rest) != 2 || !strings.EqualFold(string(rest[0]), "ID") {
 		return redisError("ERR want CLIENT KILL ID n")
 	}
-	id, err := strconv.ParseUint(string(rest[1]), 10, 64)
-	if err != nil {
-		return errNotInteger
+	id, err := parseInteger(rest[1])
+	if err != nil || id < 1 {
+		return redisError("ERR client-id should be greater than 0")
 	}
 	n := int64(0)
 	for _, o := range c.s.clients() {
-		if o.id == id {
+		if o.id == uint64(id) {
 			n++
 			if o == c {
 				c.quit = true

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -216,4 +217,10 @@ var absent = map[string]string{
 	"cluster": "one node serves all keys", "migrate": "use nodedb export and load", "dump": "use nodedb export", "restore": "use pitr-restore",
 	"move": "tenants are apart; GET and SET", "swapdb": "tenants are apart", "monitor": "use --log-level debug", "debug": "it is not offered", "object": "there are no encodings to tell of",
 	"sort": "sort in the client", "sort_ro": "sort in the client", "shutdown": "send SIGTERM to the process",
+}
+
+// ofBrowser tells a request of HTTP, by which a web page may try to have commands run:
+// they would stand in its body. As with Redis, such a client is not answered.
+func ofBrowser(name []byte) bool {
+	return bytes.EqualFold(name, []byte("POST")) || bytes.EqualFold(name, []byte("Host:"))
 }

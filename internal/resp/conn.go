@@ -178,6 +178,13 @@ func (c *conn) do(args [][]byte) {
 func (c *conn) run(cmd *command, args [][]byte, err error) {
 	c.s.metrics.commands.Add(1)
 	c.span = c.traced(cmd)
+	if cmd == nil && ofBrowser(args[0]) {
+		c.quit = true
+		return
+	}
+	if err != nil && cmd != nil && cmd.name == "exec" {
+		err = c.abort(err)
+	}
 	if err == nil {
 		err = c.may(cmd)
 	}

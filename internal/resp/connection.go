@@ -2,7 +2,7 @@ package resp
 
 import (
 	"fmt"
-	"strconv"
+	"math"
 	"strings"
 )
 
@@ -48,14 +48,14 @@ func hello(c *conn, args [][]byte, out *reply) error {
 	proto, name := c.proto, c.name
 	user := c.user
 	if len(args) > 1 {
-		n, err := strconv.Atoi(string(args[1]))
+		n, err := parseInteger(args[1])
 		if err != nil {
 			return redisError("ERR Protocol version is not an integer or out of range")
 		}
 		if n != 2 && n != 3 {
 			return redisError("NOPROTO unsupported protocol version")
 		}
-		proto = n
+		proto = int(n)
 	}
 	for i := 2; i < len(args); {
 		left := len(args) - i - 1
@@ -127,9 +127,12 @@ func auth(c *conn, args [][]byte, out *reply) error {
 
 // selectTenant makes SELECT's number a tenant.
 func selectTenant(c *conn, args [][]byte, out *reply) error {
-	n, err := strconv.ParseUint(string(args[1]), 10, 32)
+	n, err := parseInteger(args[1])
 	if err != nil {
-		return redisError("ERR value is not an integer or out of range")
+		return err
+	}
+	if n < 0 || n > math.MaxUint32 {
+		return redisError("ERR DB index is out of range")
 	}
 	if !c.user.sees(uint32(n)) {
 		return redisError(fmt.Sprintf("NOPERM User %s has no access to tenant %d", c.user.Name, n))

@@ -29,7 +29,10 @@ func serverCommands() []command {
 		{name: "config", arity: -2, need: rightAdmin, conn: config},
 		{name: "command", arity: -1, conn: commandCommand},
 		{name: "client", arity: -2, conn: clientCommand},
-		{name: "bgsave", arity: -1, need: rightAdmin, blocks: true, conn: func(c *conn, _ [][]byte, out *reply) error {
+		{name: "bgsave", arity: -1, need: rightAdmin, blocks: true, conn: func(c *conn, args [][]byte, out *reply) error {
+			if len(args) > 2 || len(args) == 2 && !strings.EqualFold(string(args[1]), "SCHEDULE") {
+				return errSyntax
+			}
 			if _, err := c.s.opts.Node.Checkpoint(c.ctx); err != nil {
 				return err
 			}
@@ -84,7 +87,7 @@ func info(c *conn, args [][]byte, out *reply) error {
 			fmt.Fprintf(&b, "%s:%v\r\n", kv.name, kv.value)
 		}
 	}
-	out.str(b.String())
+	out.text(b.String())
 	return nil
 }
 
@@ -177,18 +180,26 @@ func config(c *conn, args [][]byte, out *reply) error {
 		return nil
 	case word == "SET" || word == "REWRITE":
 		return redisError("ERR CONFIG " + word + " is not there: the flags of nodedb serve configure it")
+	case word == "GET" || word == "RESETSTAT":
+		return errSubArity("config", word)
 	}
-	return redisError("ERR CONFIG has GET and RESETSTAT")
+	return redisError(fmt.Sprintf("ERR unknown subcommand '%s'. There are GET and RESETSTAT.", args[1]))
 }
 
 func commandCommand(c *conn, args [][]byte, out *reply) error {
 	names := c.s.commandNames()
 	if len(args) > 1 {
-		switch strings.ToUpper(string(args[1])) {
+		switch word := strings.ToUpper(string(args[1])); word {
 		case "COUNT":
+			if len(args) > 2 {
+				return errSubArity("command", word)
+			}
 			out.int(int64(len(names)))
 			return nil
 		case "LIST":
+			if len(args) > 2 {
+				return errSyntax
+			}
 			out.array(len(names))
 			for _, n := range names {
 				out.str(n)
@@ -205,14 +216,14 @@ func commandCommand(c *conn, args [][]byte, out *reply) error {
 				}
 			}
 		default:
-			return redisError("ERR COMMAND has COUNT, LIST, INFO and DOCS")
+			return redisError(fmt.Sprintf("ERR unknown subcommand '%s'. There are COUNT, LIST, INFO and DOCS.", args[1]))
 		}
 	}
 	out.array(len(names))
 	for _, n := range names {
 		cmd := c.s.commands[n]
 		if cmd == nil || n == getAtName {
-			out.nullArray()
+			out.null()
 			continue
 		}
 		flag := "fast"
@@ -248,9 +259,14 @@ func (s *Server) commandNames() []string {
 // waitStores is WAIT: how many of the archive's stores hold everything that the
 // client has written. It seals the log, so that they can.
 func waitStores(c *conn, args [][]byte, out *reply) error {
-	n, err := integers(args[1], args[2])
+	n, err := integers(args[1])
 	if err != nil {
 		return err
+	}
+	if end, err := parseInteger(args[2]); err == nil {
+		n = append(n, end)
+	} else {
+		return redisError("ERR timeout is not an integer or out of range")
 	}
 	if n[1] < 0 {
 		return redisError("ERR timeout is negative")

@@ -81,7 +81,7 @@ func (c *client) answer() answer {
 		c.t.Fatalf("read an answer: %v", err)
 	}
 	a := answer{kind: line[0], text: strings.TrimSuffix(line[1:], "\r\n")}
-	if !strings.ContainsRune("$*%~", rune(a.kind)) {
+	if !strings.ContainsRune("$=*%~", rune(a.kind)) {
 		return a
 	}
 	n, err := strconv.Atoi(a.text)
@@ -91,7 +91,7 @@ func (c *client) answer() answer {
 	switch {
 	case n < 0:
 		return answer{kind: a.kind, text: "(nil)"}
-	case a.kind == '$':
+	case a.kind == '$' || a.kind == '=':
 		buf := make([]byte, n+2)
 		if _, err := io.ReadFull(c.r, buf); err != nil {
 			c.t.Fatal(err)

@@ -22,6 +22,16 @@ func (r *reply) bulk(p []byte)   { r.b = redcon.AppendBulk(r.b, p) }
 func (r *reply) str(s string)    { r.b = redcon.AppendBulkString(r.b, s) }
 func (r *reply) array(n int)     { r.b = redcon.AppendArray(r.b, n) }
 
+// text is a string for people.
+func (r *reply) text(s string) {
+	if r.proto == 3 {
+		r.header('=', len("txt:")+len(s))
+		r.b = append(append(append(r.b, "txt:"...), s...), "\r\n"...)
+		return
+	}
+	r.str(s)
+}
+
 // fail writes an error. Its text is one line.
 func (r *reply) fail(err error) {
 	r.b = redcon.AppendError(r.b, strings.NewReplacer("\r", " ", "\n", " ").Replace(errorText(err)))

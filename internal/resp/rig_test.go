@@ -129,7 +129,7 @@ func (c *client) reply() (string, error) {
 	if n < 0 {
 		return "nil", nil
 	}
-	if line[0] == '$' {
+	if line[0] == '$' || line[0] == '=' {
 		buf := make([]byte, n+2)
 		_, err := io.ReadFull(c.r, buf)
 		return string(buf[:n]), err
@@ -150,16 +150,21 @@ func (c *client) reply() (string, error) {
 func (c *client) script(lines ...[2]string) {
 	c.t.Helper()
 	for _, l := range lines {
-		args, err := splitLine([]byte(l[0]))
-		if err != nil {
-			c.t.Fatalf("%s: %v", l[0], err)
-		}
-		var words []string
-		for _, a := range args {
-			words = append(words, string(a))
-		}
-		if got := c.do(words...); got != l[1] {
+		if got := c.do(wordsOf(c.t, l[0])...); got != l[1] {
 			c.t.Errorf("%s: %q, want %q", l[0], got, l[1])
 		}
 	}
+}
+
+func wordsOf(t *testing.T, line string) []string {
+	t.Helper()
+	args, err := splitLine([]byte(line))
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	var words []string
+	for _, a := range args {
+		words = append(words, string(a))
+	}
+	return words
 }

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"errors"
+	"strings"
 	"sync/atomic"
 
 	"github.com/nodedb-go/nodedb/node"
@@ -168,6 +169,12 @@ func exec(c *conn, _ [][]byte, out *reply) error {
 	}
 	out.b = append(out.b, inside.b...)
 	return nil
+}
+
+// abort ends a transaction because of an EXEC that cannot be.
+func (c *conn) abort(why error) error {
+	c.multi, c.watch = nil, nil
+	return redisError("EXECABORT Transaction discarded because of: " + strings.TrimPrefix(why.Error(), "ERR "))
 }
 
 // changed tells whether a key is not what it was. An entry without an LSN is so new
