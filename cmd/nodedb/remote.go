@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -109,6 +108,7 @@ func notAsked(v *cli.Verb) *cli.Verb {
 // remote is a node that runs, asked over its Redis port.
 type remote struct {
 	*client.Conn
+	door door
 }
 
 // dial connects to the node of --addr.
@@ -125,11 +125,12 @@ func dial(c *cli.Call) (*remote, error) {
 	if o.TLS, err = tlsOf(c, "tls"); err != nil {
 		return nil, err
 	}
-	conn, err := client.Dial(c.Context(), c.String("addr"), o)
+	d := door{addr: c.String("addr"), tls: o.TLS != nil}
+	conn, err := client.Dial(c.Context(), d.addr, o)
 	if err != nil {
-		return nil, dialError(c, err)
+		return nil, d.failed(err)
 	}
-	return &remote{conn}, nil
+	return &remote{conn, d}, nil
 }
 
 // tlsOf is how to speak TLS, when the flag or --tls-ca asks for it.
@@ -153,24 +154,11 @@ func tlsOf(c *cli.Call, flag string) (*tls.Config, error) {
 	return o, nil
 }
 
-// dialError says what to try.
-func dialError(c *cli.Call, err error) error {
-	addr := c.String("addr")
-	if _, told := errors.AsType[client.Error](err); told {
-		return fmt.Errorf("node at %s: %w", addr, err)
-	}
-	err = fmt.Errorf("ask the node at %s: %w", addr, err)
-	if errors.Is(err, client.ErrProtocol) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return cli.Hint(err, "is that the port for Redis clients, and does it want --tls?")
-	}
-	return cli.Hint(err, "is nodedb serve running there? it says where it listens when it starts")
-}
-
 // ask sends one request.
 func (r *remote) ask(ctx context.Context, words ...string) (client.Reply, error) {
 	a, err := r.Do(ctx, words...)
 	if err != nil {
-		return a, fmt.Errorf("ask the node: %w", err)
+		return a, r.door.failed(err)
 	}
 	return a, nil
 }
@@ -187,7 +175,7 @@ func (r *remote) document(ctx context.Context, doc any, words ...string) error {
 		return err
 	}
 	if err := json.Unmarshal(a.Text, doc); err != nil {
-		return fmt.Errorf("ask the node: read its answer to %s: %w", words[0], err)
+		return fmt.Errorf("ask the node at %s: read its answer to %s: %w", r.door.addr, words[0], err)
 	}
 	return nil
 }
@@ -201,7 +189,7 @@ func (r *remote) Lookup(ctx context.Context, key []byte) (node.Entry, error) {
 	case a.Nil():
 		return node.Entry{}, node.ErrNotFound
 	case len(a.Items) != 3:
-		return node.Entry{}, fmt.Errorf("ask the node: %w: an entry has %d parts", client.ErrProtocol, len(a.Items))
+		return node.Entry{}, r.door.failed(fmt.Errorf("%w: an entry has %d parts", client.ErrProtocol, len(a.Items)))
 	}
 	return node.Entry{Value: a.Items[0].Text, ExpireAt: a.Items[1].Int, LSN: wal.LSN(a.Items[2].Int)}, nil
 }
@@ -261,7 +249,7 @@ func (r *remote) Backup(ctx context.Context) (out archive.BaseInfo, err error) {
 	k, err := archive.ParseKey(doc.Manifest)
 	key, ok := k.(archive.BaseKey)
 	if err != nil || !ok {
-		return out, fmt.Errorf("ask the node: its answer names no base: %q", doc.Manifest)
+		return out, fmt.Errorf("ask the node at %s: its answer names no base: %q", r.door.addr, doc.Manifest)
 	}
 	return archive.BaseInfo{Key: key, LSN: doc.LSN, Files: doc.Files, Bytes: doc.Bytes,
 		NewObjects: doc.NewObjects, NewBytes: doc.NewBytes, Duration: doc.Took}, nil

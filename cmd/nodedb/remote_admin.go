@@ -124,7 +124,7 @@ func (a *adminClient) understand(code int, body []byte, into any) error {
 		return cli.Hint(node.ErrNoArchive, "the node at --admin was started without one: nodedb serve --archive URL")
 	case code == http.StatusUnauthorized:
 		return cli.Hint(err, "changes need the token of serve's --admin-token-file; name its file here with --admin-token-file FILE")
-	case code == http.StatusNotFound, code == http.StatusBadRequest:
+	case code == http.StatusNotFound, told.Error == "":
 		return cli.Hint(err, "is that the admin server of nodedb serve, of this version, and does it want --admin-tls?")
 	}
 	return err

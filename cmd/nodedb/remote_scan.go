@@ -58,7 +58,7 @@ func (s *remoteScan) Next() bool {
 	}
 	s.now, s.page = s.page[0].Items, s.page[1:]
 	if len(s.now) != 4 {
-		s.err = fmt.Errorf("ask the node: %w: an entry has %d parts", client.ErrProtocol, len(s.now))
+		s.err = s.r.door.failed(fmt.Errorf("%w: an entry has %d parts", client.ErrProtocol, len(s.now)))
 		return false
 	}
 	if s.left > 0 {
@@ -80,7 +80,7 @@ func (s *remoteScan) fetch() bool {
 	}
 	a, err := s.r.ask(s.ctx, words...)
 	if err == nil && len(a.Items) == 0 {
-		err = fmt.Errorf("ask the node: %w: a page has no cursor", client.ErrProtocol)
+		err = s.r.door.failed(fmt.Errorf("%w: a page has no cursor", client.ErrProtocol))
 	}
 	if s.err = err; err != nil {
 		return false

@@ -50,6 +50,10 @@ func runServe(c *cli.Call) (err error) {
 	if err != nil {
 		return err
 	}
+	users, err := loadUsers(c)
+	if err != nil {
+		return err
+	}
 	tracer, err := openTracer(c)
 	if err != nil {
 		return err
@@ -58,9 +62,6 @@ func runServe(c *cli.Call) (err error) {
 	o := opening{create: true, archive: true, tuning: true, tracer: tracer}
 	dir, opts, err := o.prepare(c)
 	if err != nil { // nobody is served before a mistake is told
-		return err
-	}
-	if err := refuseStrangers(c); err != nil {
 		return err
 	}
 	adm, err := serveAdmin(c, certs, tracer)
@@ -90,7 +91,7 @@ func runServe(c *cli.Call) (err error) {
 	if err := tracer.Start(st.NodeID); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	clients, err := listen(c, s, certs, tracer)
+	clients, err := listen(c, s, certs, users, tracer)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}

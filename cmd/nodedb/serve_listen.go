@@ -32,11 +32,11 @@ func listenFlags() []ucli.Flag {
 	}
 }
 
-// refuseStrangers refuses an address that other machines reach, where nothing says who
-// may do what and --open does not say that everybody may.
+// refuseStrangers refuses an address that other machines reach, unless --open says that
+// everybody may do everything. It is for a node without users.
 func refuseStrangers(c *cli.Call) error {
 	addr := c.String("addr")
-	if addr == "off" || c.Bool("open") || c.String("users") != "" || c.String("password-file") != "" {
+	if addr == "off" || c.Bool("open") {
 		return nil
 	}
 	host, _, err := net.SplitHostPort(addr)
@@ -59,11 +59,7 @@ type redisServer struct {
 }
 
 // listen opens what the flags ask for, and begins to serve.
-func listen(c *cli.Call, s *session, certs *certificates, tracer *trace.Tracer) (_ *redisServer, err error) {
-	users, err := loadUsers(c)
-	if err != nil {
-		return nil, err
-	}
+func listen(c *cli.Call, s *session, certs *certificates, users *resp.Users, tracer *trace.Tracer) (_ *redisServer, err error) {
 	out := &redisServer{users: users, certs: certs, failed: make(chan error, 2)}
 	out.Server = resp.New(resp.Options{Node: s.Node, Version: cli.BuildVersion("nodedb").Version, Logger: c.Log, Users: users,
 		MaxClients: c.Int("max-clients"), IdleTimeout: c.Duration("client-timeout"), At: past(c, s), Trace: tracer})
@@ -121,6 +117,9 @@ func (r *redisServer) end() error {
 	return r.Shutdown(ctx)
 }
 
+// unixPathMax is sun_path of unix(7) without its final zero.
+const unixPathMax = 107
+
 // listenUnix takes the place of a socket that nobody listens on any more.
 func listenUnix(path string) (net.Listener, error) {
 	if info, err := os.Lstat(path); err == nil {
@@ -134,9 +133,12 @@ func listenUnix(path string) (net.Listener, error) {
 			return nil, err
 		}
 	}
+	if len(path) > unixPathMax {
+		return nil, cli.Hint(cli.Usagef("--unix-socket has %d bytes, and a socket's path at most %d", len(path), unixPathMax), "take a shorter path")
+	}
 	l, err := net.Listen("unix", path)
 	if err != nil {
-		return nil, err
+		return nil, cli.Hint(fmt.Errorf("serve Redis clients: %w", err), "take a --unix-socket in a directory that is there and may be written to")
 	}
 	if err := os.Chmod(path, 0o660); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -166,7 +168,7 @@ func loadUsers(c *cli.Call) (*resp.Users, error) {
 		}
 		return resp.Password(line), nil
 	}
-	return resp.Everybody(), nil
+	return resp.Everybody(), refuseStrangers(c)
 }
 
 // readPassword is the first line of a file.

@@ -214,7 +214,7 @@ func TestPrecedence(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"dri: /x\n":            `c.yaml:1: no command has a flag "dri"`,
-		"dir: /x\ncores: many": "c.yaml:2: cores:",
+		"dir: /x\ncores: many": "c.yaml:2: cores is \"many\": want a whole number",
 		"- dir":                "c.yaml:1: want flag names and values",
 		"dir: {a: b}":          "want a value or a list",
 		"dir: [[a]]":           "plain values only",

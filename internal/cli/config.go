@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -38,13 +39,33 @@ func (s *session) applyConfig(v *Verb, c *ucli.Context) error {
 		case f == nil || c.IsSet(e.key):
 			continue
 		}
+		if _, many := f.(*ucli.StringSliceFlag); !many && len(e.values) != 1 {
+			return Usagef("%s:%d: %s has %d values, want one", path, e.line, e.key, len(e.values))
+		}
 		for _, text := range e.values {
 			if err := c.Set(e.key, text); err != nil {
-				return Usagef("%s:%d: %s: %w", path, e.line, e.key, err)
+				return Usagef("%s:%d: %s is %q: %w", path, e.line, e.key, text, wanted(f, err))
 			}
 		}
 	}
 	return nil
+}
+
+// wanted says what a flag takes where the parser of its value does not.
+func wanted(f ucli.Flag, err error) error {
+	switch f.(type) {
+	case *ucli.BoolFlag:
+		return errors.New("want true or false")
+	case *ucli.IntFlag, *ucli.Int64Flag:
+		return errors.New("want a whole number")
+	case *ucli.UintFlag, *ucli.Uint64Flag:
+		return errors.New("want a whole number, 0 or more")
+	case *ucli.Float64Flag:
+		return errors.New("want a number")
+	case *ucli.DurationFlag:
+		return errors.New("want a time like 90s, 5m or 24h")
+	}
+	return err
 }
 
 func (s *session) anyVerbHas(flag string) bool {
@@ -88,8 +109,14 @@ func readConfig(path string) ([]configEntry, error) {
 	if len(text) > configBytesMax {
 		return nil, fmt.Errorf("%s: configuration is larger than %s", path, FormatSize(configBytesMax))
 	}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, more yaml.Node
+	docs := yaml.NewDecoder(bytes.NewReader(text))
+	if err := docs.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := docs.Decode(&more); err == nil {
+		return nil, fmt.Errorf("%s:%d: a second document begins, want one", path, more.Line)
+	} else if !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if doc.Kind == 0 {

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	iofs "io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,7 +22,7 @@ const (
 // LockDir takes the lock of a node's directory, or of a standby's: who holds it
 // may open the vshards. The holder's process id stands in a file beside it, only
 // to name it in the error of the next one that tries: the lock itself goes with
-// its process. Error: ErrLocked.
+// its process. Error: ErrLocked when another has it.
 func LockDir(fs vfs.FS, dir string) (io.Closer, error) {
 	path := filepath.Join(dir, LockFile)
 	if fs == vfs.Default {
@@ -36,6 +38,9 @@ func LockDir(fs vfs.FS, dir string) (io.Closer, error) {
 		dir, path = abs, filepath.Join(abs, LockFile)
 	}
 	lock, err := fs.Lock(path)
+	if _, ok := errors.AsType[*iofs.PathError](err); ok { // the file cannot be opened: nobody was asked who holds it
+		return nil, fmt.Errorf("lock directory: %w", err)
+	}
 	if err != nil {
 		if pid, ok := readPID(fs, dir); ok {
 			return nil, fmt.Errorf("%w: %s is held by pid %d, stop it first: %w", ErrLocked, dir, pid, err)

@@ -22,6 +22,8 @@ type Options struct {
 
 const dialTimeout = 10 * time.Second
 
+var errNoAnswer = fmt.Errorf("no answer within %v: %w", dialTimeout, context.DeadlineExceeded)
+
 // Conn is a connection to a node. It is not safe for concurrent use, and of no use
 // after an error that is no [Error].
 type Conn struct {
@@ -32,7 +34,7 @@ type Conn struct {
 
 // Dial connects to HOST:PORT or unix:PATH, authenticates, and selects the tenant.
 func Dial(ctx context.Context, addr string, o Options) (*Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, dialTimeout, errNoAnswer)
 	defer cancel()
 	network := "tcp"
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
@@ -56,17 +58,24 @@ func Dial(ctx context.Context, addr string, o Options) (*Conn, error) {
 }
 
 func (c *Conn) hello(ctx context.Context, o Options) error {
-	auth := []string{"AUTH"}
+	var first [][]string
 	if o.User != "" {
-		auth = append(auth, o.User)
-	}
-	if o.User != "" || o.Password != "" {
-		if _, err := c.Do(ctx, append(auth, o.Password)...); err != nil {
-			return err
-		}
+		first = append(first, []string{"AUTH", o.User, o.Password})
+	} else if o.Password != "" {
+		first = append(first, []string{"AUTH", o.Password})
 	}
 	if o.Tenant != 0 {
-		if _, err := c.Do(ctx, "SELECT", strconv.FormatUint(uint64(o.Tenant), 10)); err != nil {
+		first = append(first, []string{"SELECT", strconv.FormatUint(uint64(o.Tenant), 10)})
+	}
+	if len(first) == 0 { // what answers nothing is found while there is a time limit
+		_, err := c.Do(ctx, "PING")
+		if _, told := errors.AsType[Error](err); told { // so will the first request
+			err = nil
+		}
+		return err
+	}
+	for _, words := range first {
+		if _, err := c.Do(ctx, words...); err != nil {
 			return err
 		}
 	}
