@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nodedb-go/nodedb/internal/durations"
 	"github.com/nodedb-go/nodedb/tpc"
 	"github.com/nodedb-go/nodedb/wal"
 )
@@ -42,7 +43,7 @@ type core struct {
 	told     []*Starter // to be woken
 	roundAt  int64      // moment of the round's first end outside of a flight; 0: none
 
-	times updateTimes // atomic
+	times durations.Live // of updates, from submission to end
 
 	stopped atomic.Bool // by Stop: it answers no more cuts
 }
@@ -114,7 +115,7 @@ func (c *core) answerAsync(f *flight) {
 				now = c.node.moment()
 			}
 			if op.req.began != 0 {
-				c.times.observe(op.req.began, now)
+				c.times.Observe(time.Duration(now - op.req.began))
 			}
 			op.req.lsn = f.batch.Record(int(op.record)).LSN
 			c.settle(op, nil)

@@ -12,30 +12,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nodedb-go/nodedb/internal/durations"
 	"github.com/nodedb-go/nodedb/internal/faultfs"
 )
-
-func TestDurations(t *testing.T) {
-	var d Durations
-	if got := d.Quantile(.99); got != 0 {
-		t.Errorf("of nothing: %v", got)
-	}
-	d[10], d[12] = 99, 1 // up to 1.024 ms, and one up to 4.096 ms
-	if got := d.Quantile(.5); got < 512*time.Microsecond || got > 1024*time.Microsecond {
-		t.Errorf("p50 %v", got)
-	}
-	if got := d.Quantile(.999); got < 2048*time.Microsecond || got > 4096*time.Microsecond {
-		t.Errorf("p99.9 %v", got)
-	}
-	for took, want := range map[time.Duration]int{
-		-time.Second: 0, 999: 0, time.Microsecond: 1, 2*time.Microsecond - 1: 1, 2 * time.Microsecond: 2,
-		time.Millisecond: 10, 3 * time.Second: 22, 4194304 * time.Microsecond: 23, time.Hour: 23,
-	} {
-		if got := bucketOf(int64(took)); got != want {
-			t.Errorf("%v is in bucket %d, want %d", took, got, want)
-		}
-	}
-}
 
 // A stoppedClock moves only when a test moves it, and counts who looks at it.
 type stoppedClock struct {
@@ -93,7 +72,7 @@ func TestUpdates_SlowDisk(t *testing.T) {
 	db, ctx := n.Tenant(0), t.Context()
 	put := func(tx *Tx) error { return tx.PutMillis([]byte("k"), []byte("v"), 0) }
 	var held Durations
-	held[bucketOf(int64(300*time.Millisecond))] = 1
+	held[durations.Bucket(300*time.Millisecond)] = 1
 	for what, write := range map[string]func() error{
 		"Put":    func() error { _, err := db.Put(ctx, []byte("k"), []byte("v"), nil); return err },
 		"Update": func() error { _, err := db.Update(ctx, []byte("k"), nil, put); return err },
@@ -150,7 +129,7 @@ func TestUpdates_Failed(t *testing.T) {
 	if _, err := db.Put(ctx, []byte("text"), []byte("v"), nil); err != nil {
 		t.Fatal(err)
 	}
-	one := func(d time.Duration) (out Durations) { out[bucketOf(int64(d))] = 1; return out }
+	one := func(d time.Duration) (out Durations) { out[durations.Bucket(d)] = 1; return out }
 	want := func(what string, want Durations, step func() error) {
 		t.Helper()
 		got := took(n, func() {

@@ -203,7 +203,7 @@ func (r *request) do(ctx context.Context) (gone bool, err error) {
 func (r *request) again(ctx context.Context, err error) (gone bool, _ error) {
 	c, began := r.core, r.began
 	r.began = 0
-	defer func() { c.times.observe(began, c.node.moment()) }()
+	defer func() { c.times.Observe(time.Duration(c.node.moment() - began)) }()
 	for waited := time.Duration(0); !gone && errors.Is(err, engine.ErrStalled) && waited < stallWaitMax; waited += stallWait {
 		c.node.noteDiskFull(err)
 		timer := time.NewTimer(stallWait)

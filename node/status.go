@@ -91,7 +91,7 @@ func (n *Node) Status() Status {
 			cs.VShards = append(cs.VShards, sh.id)
 		}
 		s.Cores = append(s.Cores, cs)
-		c.times.addTo(&s.Updates)
+		c.times.AddTo(&s.Updates)
 	}
 	for _, sh := range n.shards {
 		s.Shards = append(s.Shards, sh.status())

@@ -124,7 +124,7 @@ func (l *Log) publish(g *group, took time.Duration) {
 	c.groups.Add(1)
 	c.records.Add(g.records)
 	c.bytes.Add(uint64(len(g.buf)))
-	c.observe(took)
+	c.took.Observe(took)
 }
 
 // poison ends the log. An operation on the active segment is never tried again:

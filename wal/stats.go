@@ -1,9 +1,9 @@
 package wal
 
 import (
-	"math/bits"
 	"sync/atomic"
-	"time"
+
+	"github.com/nodedb-go/nodedb/internal/durations"
 )
 
 // Stats counts since Open. A snapshot is not one instant: its fields are read
@@ -22,18 +22,13 @@ type Stats struct {
 	// SyncMicros counts group commits by their write and sync time: bucket i
 	// holds those below 2^i µs that bucket i-1 does not hold; the last holds the
 	// rest.
-	SyncMicros [24]uint64 `json:"sync_micros"`
+	SyncMicros durations.Counts `json:"sync_micros"`
 }
 
 type counters struct {
 	groups, alone, records, bytes, syncs      atomic.Uint64
 	seals, rotations, recycled, waits, noRoom atomic.Uint64
-	syncMicros                                [24]atomic.Uint64
-}
-
-func (c *counters) observe(d time.Duration) {
-	i := bits.Len64(uint64(max(d.Microseconds(), 0)))
-	c.syncMicros[min(i, len(c.syncMicros)-1)].Add(1)
+	took                                      durations.Live // of group commits
 }
 
 // Stats returns what the log has done since Open.
@@ -45,8 +40,6 @@ func (l *Log) Stats() Stats {
 		Rotations: c.rotations.Load(), Recycled: c.recycled.Load(),
 		Waits: c.waits.Load(), DiskFull: c.noRoom.Load(),
 	}
-	for i := range s.SyncMicros {
-		s.SyncMicros[i] = c.syncMicros[i].Load()
-	}
+	c.took.AddTo(&s.SyncMicros)
 	return s
 }

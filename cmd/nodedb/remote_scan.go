@@ -22,8 +22,7 @@ type remoteScan struct {
 	now    []client.Reply // key, value, expiry, LSN
 	cursor string         // behind the page
 	export bool
-	begun  bool    // the export
-	lsn    wal.LSN // of the export
+	lsn    wal.LSN // of the export; 0: it has not begun
 	err    error
 }
 
@@ -91,12 +90,12 @@ func (s *remoteScan) fetch() bool {
 
 // nextOfExport takes its next page; the last one is empty.
 func (s *remoteScan) nextOfExport() bool {
-	if !s.begun {
+	if s.lsn == 0 {
 		lsn, err := s.r.number(s.ctx, s.words...)
 		if s.err = err; err != nil {
 			return false
 		}
-		s.begun, s.lsn = true, wal.LSN(lsn)
+		s.lsn = wal.LSN(lsn)
 	}
 	a, err := s.r.ask(s.ctx, "NODEDB.EXPORT", "NEXT")
 	s.err, s.page = err, a.Items

@@ -77,8 +77,7 @@ func (p *pulse) since(last *pulse) Beat {
 	seconds := max(p.at.Sub(last.at).Seconds(), 1e-3)
 	a, b := &last.st.Log.Stats, &p.st.Log.Stats
 	rate := func(from, to uint64) float64 { return float64(to-from) / seconds }
-	before, after := node.Durations(a.SyncMicros), node.Durations(b.SyncMicros)
-	updates, commits := p.st.Updates.Since(&last.st.Updates), after.Since(&before)
+	updates, commits := p.st.Updates.Since(&last.st.Updates), b.SyncMicros.Since(&a.SyncMicros)
 	out := Beat{
 		Time: p.at.UTC(), Writes: rate(a.Records, b.Records), Bytes: rate(a.Bytes, b.Bytes), Syncs: rate(a.Syncs, b.Syncs),
 		// CONFIG RESETSTAT may have set them back.

@@ -84,8 +84,7 @@ func (c *scrape) log(st *node.Status) {
 	c.put("nodedb_wal_seals_total", float64(s.Seals))
 	c.put("nodedb_wal_waits_total", float64(s.Waits))
 	c.put("nodedb_wal_disk_full_total", float64(s.DiskFull))
-	commits := node.Durations(s.SyncMicros)
-	c.durations("nodedb_wal_commit_duration_seconds", &commits)
+	c.durations("nodedb_wal_commit_duration_seconds", &s.SyncMicros)
 }
 
 // durations gives the buckets as Prometheus has them: cumulative, in seconds. Nobody

@@ -259,16 +259,15 @@ func (s *Server) commandNames() []string {
 // waitStores is WAIT: how many of the archive's stores hold everything that the
 // client has written. It seals the log, so that they can.
 func waitStores(c *conn, args [][]byte, out *reply) error {
-	n, err := integers(args[1])
+	stores, err := parseInteger(args[1])
 	if err != nil {
 		return err
 	}
-	if end, err := parseInteger(args[2]); err == nil {
-		n = append(n, end)
-	} else {
+	timeout, err := parseInteger(args[2])
+	if err != nil {
 		return redisError("ERR timeout is not an integer or out of range")
 	}
-	if n[1] < 0 {
+	if timeout < 0 {
 		return redisError("ERR timeout is negative")
 	}
 	have := func() int64 {
@@ -288,7 +287,7 @@ func waitStores(c *conn, args [][]byte, out *reply) error {
 		out.int(0)
 		return nil
 	}
-	if c.last > wal.LSN(0) && have() < n[0] {
+	if c.last > wal.LSN(0) && have() < stores {
 		if _, err := c.s.opts.Node.Seal(c.ctx); err != nil {
 			return err
 		}
@@ -296,7 +295,7 @@ func waitStores(c *conn, args [][]byte, out *reply) error {
 	const look = 5 * time.Millisecond
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	for end := time.Now().Add(time.Duration(n[1]) * time.Millisecond); have() < min(n[0], int64(len(st.Stores))) && (n[1] == 0 || time.Now().Before(end)); {
+	for end := time.Now().Add(time.Duration(timeout) * time.Millisecond); have() < min(stores, int64(len(st.Stores))) && (timeout == 0 || time.Now().Before(end)); {
 		select {
 		case <-c.ctx.Done():
 			return c.ctx.Err()
